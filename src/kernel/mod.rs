@@ -1,0 +1,7 @@
+//! Bytes of the kernel to model values and back: the only layer that talks to the kernel.
+//!
+//! May use `model`. Codecs (`decode`, `encode`) are pure and total: on any bytes they return a value or
+//! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
+
+pub mod netlink;
+pub mod nf_tables;

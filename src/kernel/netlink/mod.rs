@@ -1,0 +1,9 @@
+//! Netlink: attributes, messages and sockets (`linux/netlink.h`), shared by every codec of this layer.
+
+pub mod attr;
+pub mod message;
+pub mod socket;
+
+pub use attr::{Attr, AttrWriter, Attrs, DecodeError, Fields};
+pub use message::{Message, Messages};
+pub use socket::{KernelError, Protocol, Socket};

@@ -1,0 +1,7 @@
+//! hookscope: what the Linux firewall and routing of a machine really do, and changing it safely.
+//!
+//! See ARCHITECTURE.md for the layers; each module says at its top what it may use.
+
+pub mod kernel;
+pub mod model;
+pub mod session;

@@ -1,0 +1,17 @@
+//! Plain data: the firewall and the routing of one machine, as values.
+//!
+//! This layer performs no I/O and names no other layer. Everything above it speaks in these types.
+
+pub mod expression;
+pub mod family;
+pub mod object;
+pub mod ruleset;
+pub mod set;
+pub mod text;
+
+pub use expression::{Data, Expression, Verdict};
+pub use family::Family;
+pub use object::{Object, ObjectData};
+pub use ruleset::{BaseChain, Chain, Flowtable, Policy, Rule, RuleList, Ruleset, Table};
+pub use set::{Element, ElementList, Elements, Set};
+pub use text::Name;

@@ -1,0 +1,11 @@
+//! The live picture: loads everything, follows the kernel's events, refreshes counters, derives rates.
+//!
+//! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
+//! [`Command`]s; they never touch a socket.
+
+pub mod picture;
+
+pub use picture::{
+    ChainKey, Change, Command, Evidence, Picture, Progress, Rate, Rates, RuleKey, SessionEvent,
+    Source,
+};
