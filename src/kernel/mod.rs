@@ -3,5 +3,6 @@
 //! May use `model`. Codecs (`decode`, `encode`) are pure and total: on any bytes they return a value or
 //! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
 
+pub mod machine;
 pub mod netlink;
 pub mod nf_tables;

@@ -150,13 +150,7 @@ pub fn elements(
     Ok(list)
 }
 
-fn dump<F>(
-    socket: &mut Socket,
-    kind: u16,
-    family: u8,
-    attributes: &[u8],
-    mut each: F,
-) -> Result<()>
+fn dump<F>(socket: &mut Socket, kind: u16, family: u8, attributes: &[u8], mut each: F) -> Result<()>
 where
     F: FnMut(Family, &[u8]) -> Result<()>,
 {

@@ -403,7 +403,10 @@ fn bitwise(bytes: &[u8]) -> Result<Expression> {
             None => BitwiseOperand::Value(value(f.need(NFTA_BITWISE_DATA)?)?),
         })
     };
-    let op = match f.be32(NFTA_BITWISE_OP)?.unwrap_or(abi::NFT_BITWISE_MASK_XOR) {
+    let op = match f
+        .be32(NFTA_BITWISE_OP)?
+        .unwrap_or(abi::NFT_BITWISE_MASK_XOR)
+    {
         abi::NFT_BITWISE_MASK_XOR => BitwiseOp::Mask {
             mask: value(f.need(NFTA_BITWISE_MASK)?)?,
             xor: value(f.need(NFTA_BITWISE_XOR)?)?,
