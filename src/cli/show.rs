@@ -3,6 +3,7 @@
 use super::{Global, machine};
 use clap::Args;
 use hookscope::kernel::nf_tables::load::ReadElements;
+use hookscope::lang::nft::json;
 use hookscope::lang::nft::print::{self, Options};
 use std::io::{self, BufWriter, Write};
 
@@ -17,6 +18,9 @@ pub struct ShowArgs {
     /// Leave out the elements of sets (nft -t)
     #[arg(short, long)]
     terse: bool,
+    /// Print the JSON of libnftables (nft -j)
+    #[arg(short, long)]
+    json: bool,
 }
 
 pub fn run(args: &ShowArgs, _global: &Global) -> anyhow::Result<()> {
@@ -33,7 +37,11 @@ pub fn run(args: &ShowArgs, _global: &Global) -> anyhow::Result<()> {
         terse: args.terse,
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    print::ruleset(&ruleset, &names, options, &mut out)?;
+    if args.json {
+        json::ruleset(&ruleset, &names, options, &mut out)?;
+    } else {
+        print::ruleset(&ruleset, &names, options, &mut out)?;
+    }
     out.flush()?;
     Ok(())
 }

@@ -334,7 +334,12 @@ fn object_data(kind: u32, bytes: &[u8]) -> Result<ObjectData> {
                 l3proto: f.be16(NFTA_CT_EXPECT_L3PROTO)?.unwrap_or(0),
                 l4proto: f.u8(NFTA_CT_EXPECT_L4PROTO)?.unwrap_or(0),
                 dport: f.be16(NFTA_CT_EXPECT_DPORT)?.unwrap_or(0),
-                timeout: f.be32(NFTA_CT_EXPECT_TIMEOUT)?.unwrap_or(0),
+                // Alone among the attributes of objects, the kernel sends it in host byte order.
+                timeout: f
+                    .get(NFTA_CT_EXPECT_TIMEOUT)
+                    .map(|attr| attr.ne32())
+                    .transpose()?
+                    .unwrap_or(0),
                 size: f.u8(NFTA_CT_EXPECT_SIZE)?.unwrap_or(0),
             }
         }

@@ -62,6 +62,12 @@ pub struct DataType {
     pub prefix: bool,
 }
 
+impl DataType {
+    pub fn is(&self, other: &'static DataType) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
 /// A type as an expression has it.
 #[derive(Clone, Copy, Debug)]
 pub enum Type {

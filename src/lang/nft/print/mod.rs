@@ -5,7 +5,9 @@ mod ruleset;
 mod stmt;
 mod value;
 
-pub use ruleset::{Options, ruleset};
+pub use ruleset::{Options, ruleset, timeout_states};
+pub use stmt::{log_level, object_kind};
+pub(super) use value::symbol;
 
 use super::delinearize::TableView;
 use crate::lang::Names;

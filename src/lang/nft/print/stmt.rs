@@ -389,7 +389,8 @@ impl Printer<'_, '_> {
     }
 }
 
-fn log_level(level: u32) -> &'static str {
+/// `enum nft_log_level`
+pub fn log_level(level: u32) -> &'static str {
     match level {
         0 => "emerg",
         1 => "alert",

@@ -64,7 +64,12 @@ impl Printer<'_, '_> {
                 None => self.integer(expr, value),
             },
             Form::Time => {
-                let text = duration(number::low64(value));
+                let milliseconds = number::low64(value);
+                let text = if self.numeric {
+                    format!("{}s", milliseconds / 1000)
+                } else {
+                    duration(milliseconds)
+                };
                 self.put(&text);
             }
             Form::Mark => self.named(expr, value, |names| &names.marks),
