@@ -420,3 +420,24 @@ pub fn generation(bytes: &[u8]) -> Result<Generation> {
             .map(|attr| crate::model::text::from_bytes(attr.text())),
     })
 }
+
+/// The counter of a rule, found without decoding anything else. The first, where there are several.
+pub fn rule_counter(rule: Rule<'_>) -> Option<Counter> {
+    let expressions = attribute(rule.attributes, NFTA_RULE_EXPRESSIONS)?;
+    Attrs::new(expressions)
+        .filter_map(Result::ok)
+        .find_map(|element| {
+            let name = attribute(element.payload, NFTA_EXPR_NAME)?;
+            if name != b"counter\0" {
+                return None;
+            }
+            expression::counter(attribute(element.payload, NFTA_EXPR_DATA)?).ok()
+        })
+}
+
+fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    Attrs::new(bytes)
+        .filter_map(Result::ok)
+        .find(|attr| attr.kind == kind)
+        .map(|attr| attr.payload)
+}

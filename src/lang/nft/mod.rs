@@ -8,6 +8,7 @@ pub mod chain;
 pub mod datatype;
 pub mod delinearize;
 pub mod exthdr;
+pub mod facts;
 pub mod json;
 pub mod keys;
 pub mod number;

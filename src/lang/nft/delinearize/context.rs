@@ -9,24 +9,30 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Made once for a table, then used for all its rules.
-pub struct TableView<'a> {
-    pub table: &'a Table,
-    sets: HashMap<&'a str, &'a Arc<Set>>,
+pub struct TableView {
+    pub table: Arc<Table>,
+    /// Places in `table.sets`.
+    sets: HashMap<Name, usize>,
     infos: RefCell<HashMap<Name, Option<Rc<SetInfo>>>>,
-    bindings: HashSet<&'a str>,
+    bindings: HashSet<Name>,
 }
 
-impl<'a> TableView<'a> {
-    pub fn new(table: &'a Table) -> TableView<'a> {
+impl TableView {
+    pub fn new(table: &Arc<Table>) -> TableView {
         TableView {
-            table,
-            sets: table.sets.iter().map(|set| (&*set.name, set)).collect(),
+            table: table.clone(),
+            sets: table
+                .sets
+                .iter()
+                .enumerate()
+                .map(|(place, set)| (set.name.clone(), place))
+                .collect(),
             infos: RefCell::default(),
             bindings: table
                 .chains
                 .iter()
                 .filter(|chain| chain.is_binding())
-                .map(|chain| &*chain.name)
+                .map(|chain| chain.name.clone())
                 .collect(),
         }
     }
@@ -40,8 +46,8 @@ impl<'a> TableView<'a> {
         self.bindings.contains(chain)
     }
 
-    pub fn set(&self, name: &str) -> Option<&'a Arc<Set>> {
-        self.sets.get(name).copied()
+    pub fn set(&self, name: &str) -> Option<&Arc<Set>> {
+        self.table.sets.get(*self.sets.get(name)?)
     }
 
     /// Types of a set; none when nft could not name them either.
@@ -49,7 +55,7 @@ impl<'a> TableView<'a> {
         if let Some(info) = self.infos.borrow().get(&*set.name) {
             return info.clone();
         }
-        let info = sets::set_info(self, set).map(Rc::new);
+        let info = sets::set_info(set).map(Rc::new);
         // Anonymous sets are looked at once: do not keep what nobody asks for again.
         if !set.is_anonymous() {
             self.infos

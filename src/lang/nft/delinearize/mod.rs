@@ -31,7 +31,7 @@ pub struct RuleText {
 }
 
 /// Delinearize one rule of a table.
-pub fn rule(view: &TableView<'_>, rule: Rule<'_>) -> Result<RuleText, DecodeError> {
+pub fn rule(view: &TableView, rule: Rule<'_>) -> Result<RuleText, DecodeError> {
     let body = decode::rule(rule)?;
     let parsed = registers::statements(view, &body.expressions);
     Ok(RuleText {

@@ -106,7 +106,7 @@ struct Context {
 }
 
 /// Postprocess the statements of one rule.
-pub fn rule(view: &TableView<'_>, stmts: Vec<Stmt>) -> Vec<Stmt> {
+pub fn rule(view: &TableView, stmts: Vec<Stmt>) -> Vec<Stmt> {
     let mut context = Context {
         protocols: ProtocolContext::new(view.family()),
         dependencies: Dependencies::default(),

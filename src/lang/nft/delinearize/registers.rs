@@ -14,8 +14,8 @@ use crate::model::{Data, Expression, Family, Verdict};
 /// 32-bit registers, numbered from 1; a 128-bit register is four of them.
 const REGISTERS: usize = 20;
 
-pub struct Machine<'v, 'a> {
-    pub view: &'v TableView<'a>,
+pub struct Machine<'v> {
+    pub view: &'v TableView,
     registers: [Option<Expr>; REGISTERS],
 }
 
@@ -23,7 +23,7 @@ pub struct Machine<'v, 'a> {
 type Problem = &'static str;
 type Parsed = Result<Option<Stmt>, Problem>;
 
-pub fn statements(view: &TableView<'_>, expressions: &[Expression]) -> Vec<Stmt> {
+pub fn statements(view: &TableView, expressions: &[Expression]) -> Vec<Stmt> {
     let mut machine = Machine {
         view,
         registers: Default::default(),
@@ -44,7 +44,7 @@ pub fn statements(view: &TableView<'_>, expressions: &[Expression]) -> Vec<Stmt>
 }
 
 /// The statement of a stateful expression that belongs to a set or an element.
-pub fn stateful(view: &TableView<'_>, expression: &Expression) -> Option<Stmt> {
+pub fn stateful(view: &TableView, expression: &Expression) -> Option<Stmt> {
     statements(view, std::slice::from_ref(expression)).pop()
 }
 
@@ -60,7 +60,7 @@ fn place(register: Register) -> usize {
 
 const NO_LEFT: Problem = "reads a register that nothing was loaded into";
 
-impl Machine<'_, '_> {
+impl Machine<'_> {
     fn store(&mut self, register: Register, expr: Expr) -> Parsed {
         let slot = self
             .registers

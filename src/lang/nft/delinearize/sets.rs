@@ -13,7 +13,7 @@ use crate::model::set::{element_flags, flags};
 use crate::model::{Data, ElementList, Set};
 
 /// Types, flags and comment of a set; none when its type numbers are not known.
-pub fn set_info(_view: &TableView<'_>, set: &Set) -> Option<SetInfo> {
+pub fn set_info(set: &Set) -> Option<SetInfo> {
     use userdata::set as ud;
     let order = |kind| match userdata::get_u32(&set.userdata, kind) {
         Some(1) => Order::Host,
@@ -221,7 +221,7 @@ fn typeof_concat(data: &[u8]) -> Option<Expr> {
 }
 
 /// All elements of a set as expressions, in the order in which nft prints them.
-pub fn element_expressions(view: &TableView<'_>, info: &SetInfo, list: &ElementList) -> Vec<Expr> {
+pub fn element_expressions(view: &TableView, info: &SetInfo, list: &ElementList) -> Vec<Expr> {
     let mut elements = Vec::with_capacity(list.len());
     for raw in list.iter() {
         element(view, info, raw, &mut elements);
@@ -236,7 +236,7 @@ pub fn element_expressions(view: &TableView<'_>, info: &SetInfo, list: &ElementL
 }
 
 /// One element: its start and, where the kernel has both in one, its end.
-fn element(view: &TableView<'_>, info: &SetInfo, raw: &[u8], out: &mut Vec<Expr>) {
+fn element(view: &TableView, info: &SetInfo, raw: &[u8], out: &mut Vec<Expr>) {
     let Ok(element) = decode::element(raw) else {
         return;
     };

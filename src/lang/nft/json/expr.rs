@@ -9,7 +9,7 @@ use super::{Writer, one};
 use crate::model::Verdict;
 use serde_json::{Map, Value, json};
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) -> Value {
         match &expr.kind {
             Kind::Verdict(verdict) => self.verdict(verdict),

@@ -21,9 +21,9 @@ use serde_json::{Map, Value, json};
 use std::io;
 
 /// Writes the JSON of one table's parts.
-pub struct Writer<'p, 'a> {
+pub struct Writer<'p> {
     names: &'p Names,
-    view: &'p TableView<'a>,
+    view: &'p TableView,
     stateless: bool,
     /// Numbers instead of protocol names, as inside ranges.
     numeric: bool,
@@ -109,9 +109,9 @@ fn put_words(map: &mut Map<String, Value>, key: &str, mut words: Vec<Value>) {
 
 type Sink<'s> = dyn FnMut(Value) -> io::Result<()> + 's;
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     fn table(&mut self, options: Options, out: &mut Sink<'_>) -> io::Result<()> {
-        let table: &Table = self.view.table;
+        let table: &Table = &self.view.table;
         let mut map = Map::new();
         map.insert("family".into(), table.family.name().into());
         map.insert("name".into(), (*table.name).into());
@@ -155,7 +155,7 @@ impl Writer<'_, '_> {
 
     /// The entries that all parts of a table begin with.
     fn head(&self, name: &str, handle: u64) -> Map<String, Value> {
-        let table = self.view.table;
+        let table = &self.view.table;
         let mut map = Map::new();
         map.insert("family".into(), table.family.name().into());
         map.insert("name".into(), name.into());
@@ -165,7 +165,7 @@ impl Writer<'_, '_> {
     }
 
     fn rule(&mut self, chain: &Chain, rule: Rule<'_>) -> Value {
-        let table = self.view.table;
+        let table = &self.view.table;
         let mut map = Map::new();
         map.insert("family".into(), table.family.name().into());
         map.insert("table".into(), (*table.name).into());
@@ -209,7 +209,7 @@ impl Writer<'_, '_> {
 
     fn set(&mut self, set: &Set, info: &SetInfo, options: Options) -> Value {
         let mut map = Map::new();
-        let table = self.view.table;
+        let table = &self.view.table;
         map.insert("family".into(), table.family.name().into());
         map.insert("name".into(), (*set.name).into());
         map.insert("table".into(), (*table.name).into());

@@ -9,7 +9,7 @@ use crate::model::Family;
 use crate::model::expression::DynsetOp;
 use serde_json::{Map, Value, json};
 
-impl Writer<'_, '_> {
+impl Writer<'_> {
     pub(super) fn stmt(&mut self, stmt: &Stmt) -> Value {
         match stmt {
             Stmt::Match(expr) | Stmt::Verdict(expr) => self.expr(expr),

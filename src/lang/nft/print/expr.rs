@@ -5,7 +5,7 @@ use super::super::keys;
 use super::value::must_write_equal;
 use super::{Printer, duration, put};
 
-impl Printer<'_, '_> {
+impl Printer<'_> {
     pub fn expr(&mut self, expr: &Expr) {
         match &expr.kind {
             Kind::Verdict(verdict) => self.verdict(verdict),

@@ -14,18 +14,18 @@ use crate::lang::Names;
 use std::fmt::{self, Write};
 
 /// Collects text; knows the table that is written and how.
-pub struct Printer<'p, 'a> {
+pub struct Printer<'p> {
     pub out: String,
     pub names: &'p Names,
-    pub view: &'p TableView<'a>,
+    pub view: &'p TableView,
     /// Leave out counters and other state.
     pub stateless: bool,
     /// Numbers instead of symbols, as inside ranges.
     numeric: bool,
 }
 
-impl<'p, 'a> Printer<'p, 'a> {
-    pub fn new(names: &'p Names, view: &'p TableView<'a>, stateless: bool) -> Printer<'p, 'a> {
+impl<'p, 'a> Printer<'p> {
+    pub fn new(names: &'p Names, view: &'p TableView, stateless: bool) -> Printer<'p> {
         Printer {
             out: String::new(),
             names,

@@ -43,7 +43,7 @@ pub fn ruleset(
 /// Text is handed on when so many bytes have gathered.
 const CHUNK: usize = 1 << 20;
 
-impl Printer<'_, '_> {
+impl Printer<'_> {
     fn flush(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         if self.out.is_ascii() {
             out.write_all(self.out.as_bytes())?;
@@ -55,7 +55,7 @@ impl Printer<'_, '_> {
     }
 
     fn table(&mut self, options: Options, out: &mut dyn io::Write) -> io::Result<()> {
-        let table: &Table = self.view.table;
+        let table: &Table = &self.view.table;
         put!(self, "table {} {} {{", table.family, table.name);
         let owned = table.flags & table_flags::OWNER != 0;
         if options.handles || owned {

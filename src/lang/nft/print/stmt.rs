@@ -8,7 +8,7 @@ use crate::model::expression::{DynsetOp, Limit, Quota, Synproxy};
 /// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`
 const INVERTED: u32 = 1;
 
-impl Printer<'_, '_> {
+impl Printer<'_> {
     pub fn stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::Match(expr) | Stmt::Verdict(expr) => self.expr(expr),

@@ -9,7 +9,7 @@ use crate::model::Verdict;
 use crate::model::text::from_bytes;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-impl Printer<'_, '_> {
+impl Printer<'_> {
     /// A constant.
     pub(super) fn value(&mut self, expr: &Expr, value: Num) {
         let Some(mut kind) = expr.dtype.basic() else {
