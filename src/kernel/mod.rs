@@ -5,3 +5,4 @@
 
 pub mod netlink;
 pub mod nf_tables;
+pub mod route;
