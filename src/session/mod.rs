@@ -4,8 +4,10 @@
 //! [`Command`]s; they never touch a socket.
 
 pub mod picture;
+mod rates;
+pub mod reader;
 
 pub use picture::{
-    ChainKey, Change, Command, Evidence, Picture, Progress, Rate, Rates, RuleKey, SessionEvent,
-    Source,
+    ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
+    RuleKey, SessionEvent, SessionHandle, Source,
 };

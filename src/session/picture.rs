@@ -1,6 +1,6 @@
 //! What the session hands to the screens, and what the screens may ask of it: plain values.
 
-use crate::model::{Family, Name, Ruleset};
+use crate::model::{Family, Name, Names, Network, Ruleset};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +11,10 @@ use std::time::{Duration, SystemTime};
 pub struct Picture {
     pub source: Source,
     pub ruleset: Arc<Ruleset>,
+    /// Links, addresses, routes, policy rules, neighbours. A clone shares everything.
+    pub network: Network,
+    /// What the machine calls its numbers.
+    pub names: Arc<Names>,
     pub rates: Arc<Rates>,
     pub progress: Progress,
     /// Newest last; bounded.
@@ -134,6 +138,13 @@ pub struct RouteQuery {
     pub ipproto: Option<u8>,
     pub sport: Option<u16>,
     pub dport: Option<u16>,
+}
+
+/// The two ends that an interface holds of a running session.
+#[derive(Debug)]
+pub struct SessionHandle {
+    pub events: tokio::sync::mpsc::Receiver<SessionEvent>,
+    pub commands: tokio::sync::mpsc::Sender<Command>,
 }
 
 #[derive(Clone, Debug)]

@@ -6,5 +6,6 @@
 pub mod abi;
 pub mod decode;
 pub mod dump;
+pub mod events;
 pub mod expression;
 pub mod load;
