@@ -2,6 +2,8 @@
 //!
 //! See ARCHITECTURE.md for the layers; each module says at its top what it may use.
 
+pub mod cli;
 pub mod kernel;
+pub mod lang;
 pub mod model;
 pub mod session;

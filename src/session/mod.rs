@@ -3,7 +3,9 @@
 //! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
 //! [`Command`]s; they never touch a socket.
 
+pub mod names;
 pub mod picture;
+pub mod route;
 
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, Rates, RuleKey, SessionEvent,

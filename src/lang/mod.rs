@@ -1,0 +1,3 @@
+//! Text of the model and back: nft, iptables and iproute2 syntax, plain English.
+
+pub mod route;
