@@ -3,6 +3,7 @@
 //! May use `model`. Codecs (`decode`, `encode`) are pure and total: on any bytes they return a value or
 //! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
 
+pub mod conntrack;
 pub mod hooks;
 pub mod legacy;
 pub mod machine;
@@ -10,3 +11,4 @@ pub mod netlink;
 pub mod netns;
 pub mod nf_tables;
 pub mod route;
+pub mod sysctl;

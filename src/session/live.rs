@@ -2,10 +2,10 @@
 //! thread. Cancel safety: every future in the `select!` waits only; nothing is lost when another one is ready first.
 
 use super::picture::{
-    ChainKey, Change, Command, Evidence, Picture, Progress, RouteQuery, SessionEvent, SessionHandle, Source,
+    ChainKey, Change, Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source,
 };
 use super::reader::{Pending, Reader, Reading, summary};
-use crate::kernel::netlink::{KernelError, Protocol, Socket};
+use crate::kernel::netlink::KernelError;
 use crate::kernel::nf_tables::events::{self, Event};
 use crate::kernel::route;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +37,10 @@ pub fn start(source: Source) -> Result<SessionHandle, KernelError> {
         out: event_tx,
         commands: command_rx,
         shown: Arc::default(),
-        pending: Pending { everything: true, ..Pending::default() },
+        pending: Pending {
+            everything: true,
+            ..Pending::default()
+        },
         job: None,
         reader: Some(reader),
         last: None,
@@ -50,7 +53,10 @@ pub fn start(source: Source) -> Result<SessionHandle, KernelError> {
         dirty_since: None,
     };
     tokio::spawn(live.run(nf_events, route_events));
-    Ok(SessionHandle { events: event_rx, commands: command_tx })
+    Ok(SessionHandle {
+        events: event_rx,
+        commands: command_tx,
+    })
 }
 
 type Shown = Arc<Mutex<Vec<ChainKey>>>;
@@ -87,8 +93,11 @@ struct Live {
 
 impl Live {
     async fn run(mut self, nf: events::Events, routes: route::Events) {
-        let (Ok(mut nf), Ok(mut routes)) = (AsyncFd::new(nf), AsyncFd::new(routes)) else {
-            let _ = self.out.send(SessionEvent::Notice("cannot watch netlink sockets".into())).await;
+        let (Ok(mut nf), Ok(mut routes)) = (AsyncFd::register(nf), AsyncFd::register(routes)) else {
+            let _ = self
+                .out
+                .send(SessionEvent::Notice("cannot watch netlink sockets".into()))
+                .await;
             return;
         };
         loop {
@@ -181,7 +190,10 @@ impl Live {
         tracing::info!(%error, "events lost, reading everything again");
         self.resyncs += 1;
         self.transaction.clear();
-        self.pending = Pending { everything: true, ..std::mem::take(&mut self.pending) };
+        self.pending = Pending {
+            everything: true,
+            ..std::mem::take(&mut self.pending)
+        };
     }
 
     /// A transaction is complete: note who made it.
@@ -194,7 +206,13 @@ impl Live {
         if changes.len() >= CHANGES {
             changes.remove(0);
         }
-        changes.push(Change { at: SystemTime::now(), generation, pid, process, summary: summary(&events) });
+        changes.push(Change {
+            at: SystemTime::now(),
+            generation,
+            pid,
+            process,
+            summary: summary(&events),
+        });
     }
 
     fn command(&mut self, command: Command) {
@@ -202,16 +220,17 @@ impl Live {
             Command::Show(chains) => {
                 *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = chains;
                 // A chain that was just opened gets its second reading, and with it rates, soon.
-                self.next_counters = self.next_counters.min(Instant::now() + Duration::from_millis(250));
+                self.next_counters = self
+                    .next_counters
+                    .min(Instant::now() + Duration::from_millis(250));
             }
             Command::ReadElements { family, table, set } => {
                 self.pending.wanted_elements.insert((family, table, set));
             }
             Command::RouteGet { ticket, query } => {
                 let out = self.out.clone();
-                let network = self.last.as_ref().map(|picture| picture.network.clone()).unwrap_or_default();
                 tokio::task::spawn_blocking(move || {
-                    let answer = route_answer(&query, &network);
+                    let answer = super::route::answer(&query, &super::names::read_names());
                     let _ = out.blocking_send(SessionEvent::RouteAnswer { ticket, answer });
                 });
             }
@@ -234,7 +253,9 @@ impl Live {
         {
             return;
         }
-        let Some(mut reader) = self.reader.take() else { return };
+        let Some(mut reader) = self.reader.take() else {
+            return;
+        };
         let pending = std::mem::take(&mut self.pending);
         self.dirty_since = None;
         let shown = self.shown.clone();
@@ -248,7 +269,13 @@ impl Live {
             } else {
                 reader.refresh(pending, &look())
             };
-            Done { reader, error: result.err(), counters, sweep, took: started.elapsed() }
+            Done {
+                reader,
+                error: result.err(),
+                counters,
+                sweep,
+                took: started.elapsed(),
+            }
         }));
     }
 
@@ -318,8 +345,16 @@ struct Publisher {
 impl Publisher {
     fn picture(&self, reading: Reading) -> Picture {
         let progress = match reading.step {
-            Some((step, done, total)) => Progress { step, done, total, complete: false },
-            None => Progress { complete: true, ..Progress::default() },
+            Some((step, done, total)) => Progress {
+                step,
+                done,
+                total,
+                complete: false,
+            },
+            None => Progress {
+                complete: true,
+                ..Progress::default()
+            },
         };
         Picture {
             source: self.source.clone(),
@@ -329,13 +364,19 @@ impl Publisher {
             rates: reading.rates,
             progress,
             changes: self.changes.clone(),
-            evidence: Evidence { read_at: SystemTime::now(), resyncs: self.resyncs, problem: None },
+            evidence: Evidence {
+                read_at: SystemTime::now(),
+                resyncs: self.resyncs,
+                problem: None,
+            },
         }
     }
 
     /// While the first load runs: the screen may skip some, so that reading never waits for drawing.
     fn publish(&self, reading: Reading) {
-        let _ = self.out.try_send(SessionEvent::Picture(Arc::new(self.picture(reading))));
+        let _ = self
+            .out
+            .try_send(SessionEvent::Picture(Arc::new(self.picture(reading))));
     }
 }
 
@@ -350,12 +391,4 @@ pub fn explain(error: &KernelError) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// Ask the kernel for a route; the answer or the refusal in words.
-fn route_answer(query: &RouteQuery, network: &crate::model::Network) -> Result<String, String> {
-    let lookup = lookup_of(query, network)?;
-    let mut socket = Socket::open(Protocol::Route).map_err(|error| error.to_string())?;
-    let route = route::route_get(&mut socket, &lookup).map_err(|error| error.to_string())?;
-    Ok(crate::lang::route::get_text(&route, network))
 }
