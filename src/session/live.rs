@@ -6,11 +6,11 @@ use super::picture::{
 };
 use super::reader::{Pending, Reader, Reading, summary};
 use crate::kernel::netlink::KernelError;
+use crate::kernel::netlink::socket::watch;
 use crate::kernel::nf_tables::events::{self, Event};
 use crate::kernel::route;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -93,7 +93,7 @@ struct Live {
 
 impl Live {
     async fn run(mut self, nf: events::Events, routes: route::Events) {
-        let (Ok(mut nf), Ok(mut routes)) = (AsyncFd::register(nf), AsyncFd::register(routes)) else {
+        let (Ok(mut nf), Ok(mut routes)) = (watch(nf), watch(routes)) else {
             let _ = self
                 .out
                 .send(SessionEvent::Notice("cannot watch netlink sockets".into()))

@@ -230,3 +230,23 @@ fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
         message: text,
     }
 }
+
+/// Watch one of this layer's event sockets with tokio.
+pub fn watch<T: std::os::fd::AsRawFd + Owned>(
+    events: T,
+) -> io::Result<tokio::io::unix::AsyncFd<T>> {
+    // SAFETY: an `Owned` type holds its socket for as long as it lives, always returns that one descriptor, and
+    // gives nobody a way to close it.
+    unsafe { tokio::io::unix::AsyncFd::register(events) }.map_err(Into::into)
+}
+
+/// Types that own the descriptor they return from `as_raw_fd` and never replace or close it while they live.
+pub trait Owned: private::Sealed {}
+impl Owned for crate::kernel::nf_tables::events::Events {}
+impl Owned for crate::kernel::route::Events {}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for crate::kernel::nf_tables::events::Events {}
+    impl Sealed for crate::kernel::route::Events {}
+}
