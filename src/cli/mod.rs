@@ -6,6 +6,7 @@
 mod machine;
 mod route;
 mod show;
+mod snapshot;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, ErrorKind, Write};
@@ -56,6 +57,8 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// Save everything needed to look at this machine elsewhere
+    Snapshot(snapshot::SnapshotArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -83,6 +86,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Route(args)) => return route::run_command(args, &cli.global),
+        Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());
         }

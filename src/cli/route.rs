@@ -104,10 +104,15 @@ impl RouteError {
 }
 
 /// Run the subcommand as the program was called.
-pub fn run_command(args: &RouteArgs, _global: &super::Global) -> anyhow::Result<ExitCode> {
+pub fn run_command(args: &RouteArgs, global: &super::Global) -> anyhow::Result<ExitCode> {
     let names = hookscope::session::names::read_names();
+    let snapshot = global
+        .snapshot
+        .as_deref()
+        .map(hookscope::session::snapshot::open)
+        .transpose()?;
     let context = RouteContext {
-        snapshot: None,
+        snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
         names: &names,
     };
     match run(args, context, &mut io::stdout()) {

@@ -10,6 +10,7 @@ pub mod network;
 pub mod object;
 pub mod ruleset;
 pub mod set;
+pub mod snapshot;
 pub mod text;
 
 pub use expression::{Data, Expression, Verdict};
@@ -19,4 +20,5 @@ pub use network::Network;
 pub use object::{Object, ObjectData};
 pub use ruleset::{BaseChain, Chain, Flowtable, Policy, Rule, RuleList, Ruleset, Table};
 pub use set::{Element, ElementList, Elements, Set};
+pub use snapshot::Snapshot;
 pub use text::Name;

@@ -9,6 +9,7 @@ pub mod picture;
 mod rates;
 pub mod reader;
 pub mod route;
+pub mod snapshot;
 
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
