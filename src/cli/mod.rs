@@ -3,10 +3,12 @@
 //! May use everything. Results go to standard output, errors to standard error as `hookscope: error: ...` with
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
+mod demo;
 mod machine;
 mod route;
 mod show;
 mod snapshot;
+mod tui;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, ErrorKind, Write};
@@ -57,6 +59,8 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// A real firewall in a private namespace, with live traffic; needs no root
+    Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
     Snapshot(snapshot::SnapshotArgs),
     /// Print a completion script for a shell
@@ -86,12 +90,13 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Route(args)) => return route::run_command(args, &cli.global),
+        Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());
         }
         Some(Command::Man) => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
-        None => anyhow::bail!("the terminal interface is not there yet; try `hookscope show`"),
+        None => return tui::run(&cli.global, None),
     }
     Ok(ExitCode::SUCCESS)
 }

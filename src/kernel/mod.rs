@@ -10,5 +10,6 @@ pub mod machine;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;
+pub mod process;
 pub mod route;
 pub mod sysctl;

@@ -206,7 +206,7 @@ impl Socket {
     }
 }
 
-fn read_code(payload: &[u8]) -> i32 {
+pub(in crate::kernel) fn read_code(payload: &[u8]) -> i32 {
     payload
         .first_chunk::<4>()
         .map_or(0, |code| i32::from_ne_bytes(*code))
@@ -216,7 +216,7 @@ fn read_code(payload: &[u8]) -> i32 {
 const ACK_TLVS: usize = 4 + message::HEADER;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
+pub(in crate::kernel) fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
     let mut text = None;
     if message.kind == message::NLMSG_ERROR && message.flags & message::NLM_F_ACK_TLVS != 0 {
         let tlvs = message.payload.get(ACK_TLVS..).unwrap_or_default();
