@@ -46,19 +46,31 @@ fn main() {
         loader_only = loader_only.min(start.elapsed());
     });
     let fib = read_fib(&mut socket, |_| {}).expect("routes");
-    println!("{} routes in {} tables", fib.route_count(), fib.tables.len());
+    println!(
+        "{} routes in {} tables",
+        fib.route_count(),
+        fib.tables.len()
+    );
     println!("messages only        {bare:?}");
     println!("split                {split:?}");
     println!("loaded, searchable   {loaded:?} (of it building {loader_only:?})");
     for table in &fib.tables {
-        println!("table {} {:?}: {} routes, {} bytes", table.id, table.family, table.len(), table.bytes());
+        println!(
+            "table {} {:?}: {} routes, {} bytes",
+            table.id,
+            table.family,
+            table.len(),
+            table.bytes()
+        );
         if table.family != FibFamily::Ip4 || table.len() < 1000 {
             continue;
         }
         let mut seed = 1u64;
         let addresses: Vec<IpAddr> = (0..1_000_000)
             .map(|_| {
-                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                seed = seed
+                    .wrapping_mul(6364136223846793005)
+                    .wrapping_add(1442695040888963407);
                 IpAddr::from(((seed >> 32) as u32).to_be_bytes())
             })
             .collect();
@@ -69,7 +81,23 @@ fn main() {
                 .filter(|address| table.lookup(**address).next().is_some())
                 .count();
         });
-        println!("  {} look-ups, {hits} hits: {:?} each", addresses.len(), time / 1_000_000);
+        println!(
+            "  {} look-ups, {hits} hits: {:?} each",
+            addresses.len(),
+            time / 1_000_000
+        );
+        let few: Vec<IpAddr> = addresses.iter().copied().step_by(1000).collect();
+        let time = best(100, || {
+            hits = few
+                .iter()
+                .filter(|address| table.lookup(**address).next().is_some())
+                .count();
+        });
+        println!(
+            "  {} addresses again and again: {:?} each",
+            few.len(),
+            time / 1000
+        );
         let copy = best(3, || {
             black_box(hookscope::model::network::RouteTable::clone(table));
         });
