@@ -7,6 +7,9 @@ pub struct Random {
     state: u64,
     /// Make IPv6 routes for packets from one prefix only.
     pub sources: bool,
+    /// Let IPv6 routes of one destination and metric be of kinds that cannot share traffic. The kernel's dump
+    /// then leaves some out: behind a multipath route it goes on after the last of its hops, wherever that is.
+    pub mixed: bool,
 }
 
 /// Two devices joined to each other, with addresses, and the next hops that routes name.
@@ -43,6 +46,7 @@ impl Random {
         let mut random = Random {
             state: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15),
             sources: true,
+            mixed: true,
         };
         for _ in 0..4 {
             random.below(2);
@@ -171,7 +175,7 @@ impl Random {
 
     fn hop6(&mut self) -> String {
         match self.below(5) {
-            0 => "dev v1".to_owned(),
+            0 if self.mixed => "dev v1".to_owned(),
             1 => format!("via fe80::{:x} dev v0", self.below(40) + 2),
             2 => format!("via 2001:db8:1::{:x}", self.below(40) + 2),
             _ => format!("via 2001:db8::{:x}", self.below(40) + 2),
@@ -221,7 +225,9 @@ impl Random {
             let _ = write!(line, "{prefix} {hop}");
         }
         line.push_str(self.table());
-        if self.chance(30) {
+        if six && !self.mixed && matches!(kind, 0 | 1 | 4) {
+            let _ = write!(line, " metric {}", kind + 7);
+        } else if self.chance(30) {
             let _ = write!(line, " metric {}", self.below(5) * 100);
         }
         if self.chance(30) {
