@@ -11,7 +11,8 @@ use hookscope::kernel::route::{
 use hookscope::lang::route::{Context, Names, route_line, rule_line};
 use hookscope::model::network::{FibFamily, Network, OwnedRoute, RouteKind, table};
 use hookscope::session::names::read_names;
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare};
+use nix::unistd::Pid;
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
@@ -33,6 +34,13 @@ fn in_namespace(name: &str, test: impl FnOnce() + Send + 'static) {
             // Not through the macro, whose output the test harness hides.
             let _ = writeln!(std::io::stderr(), "skipped: {name}: needs root ({error})");
             return;
+        }
+        // The kernel caches answers for each processor: `ip` has to ask on ours.
+        let mut here = CpuSet::new();
+        if let Ok(cpu) = sched_getcpu()
+            && here.set(cpu).is_ok()
+        {
+            let _ = sched_setaffinity(Pid::from_raw(0), &here);
         }
         test();
     });
@@ -254,8 +262,10 @@ fn lookups_agree_with_the_kernel() {
     for seed in seeds(11) {
         in_namespace("lookups_agree_with_the_kernel", move || {
             let mut random = Random::new(seed);
-            // The kernel's own search gets lost in tables with both kinds of routes.
+            // The kernel's own search gets lost in tables with both kinds of routes, and weighs preferences and
+            // reachability where IPv6 routes of one metric differ.
             random.sources = false;
+            random.mixed = false;
             batch(&random::devices());
             batch(&random.routes(200));
             compare_lookups(&mut random, seed);

@@ -18,6 +18,8 @@ pub fn devices() -> String {
         "link set lo up\n\
          link add v0 type veth peer name v1\n\
          link add w0 type veth peer name w1\n\
+         link set v0 addrgenmode none\nlink set v1 addrgenmode none\n\
+         link set w0 addrgenmode none\n\
          link set v0 up\nlink set v1 up\nlink set w0 up\n\
          addr add 192.0.2.1/24 dev v0\n\
          addr add 198.51.100.1/25 dev v1\n\

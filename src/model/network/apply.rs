@@ -401,16 +401,27 @@ fn same_hop(a: &RouteHop, b: &RouteHop) -> bool {
 
 /// Whether two routes of one destination and rank are the same one; the state of next hops may differ.
 fn same_route(a: &RouteBody, b: &RouteBody) -> bool {
+    if a.family == FibFamily::Ip4 {
+        // Routes that differ in nothing but a metric may stand side by side.
+        return without_state(a) == without_state(b);
+    }
     let (ours, theirs) = (hops_of(a), hops_of(b));
     (a.kind, a.protocol, a.nexthop, a.source) == (b.kind, b.protocol, b.nexthop, b.source)
-        && (a.family == FibFamily::Ip6 || (a.scope, realms(a)) == (b.scope, realms(b)))
         && (a.nexthop.is_some()
             || (ours.len() == theirs.len()
                 && ours.iter().zip(&theirs).all(|(a, b)| same_hop(a, b))))
 }
 
-fn realms(body: &RouteBody) -> Option<u32> {
-    body.rare.as_deref().and_then(|rare| rare.realms)
+/// A route without what changes while it stays the same route: dead next hops, lost carriers, offload.
+fn without_state(body: &RouteBody) -> RouteBody {
+    let mut body = body.clone();
+    body.flags = 0;
+    if let Some(rare) = body.rare.as_deref_mut() {
+        for hop in &mut rare.hops {
+            hop.flags = 0;
+        }
+    }
+    body
 }
 
 #[cfg(test)]
