@@ -86,6 +86,18 @@ fn main() {
             addresses.len(),
             time / 1_000_000
         );
+        let few: Vec<IpAddr> = addresses.iter().copied().step_by(1000).collect();
+        let time = best(100, || {
+            hits = few
+                .iter()
+                .filter(|address| table.lookup(**address).next().is_some())
+                .count();
+        });
+        println!(
+            "  {} addresses again and again: {:?} each",
+            few.len(),
+            time / 1000
+        );
         let copy = best(3, || {
             black_box(hookscope::model::network::RouteTable::clone(table));
         });

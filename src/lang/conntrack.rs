@@ -2,27 +2,28 @@
 //!
 //! Pure: may use `model`.
 
-use super::route::{Names, ip_text};
+use super::route::ip_text;
 use crate::model::conntrack::{Flow, FlowCounter, Ports, Tuple, status};
 use std::fmt::Write;
 
-/// The line, without the line feed.
-pub fn flow_line(flow: &Flow, names: &Names) -> String {
+/// The line, without the line feed. `now` is in nanoseconds since 1970; with it, an entry that has a time
+/// stamp shows its age.
+pub fn flow_line(flow: &Flow, now: Option<u64>) -> String {
     let mut line = String::new();
     // Writing to a String cannot fail.
-    let _ = write_flow(&mut line, flow, names);
+    let _ = write_flow(&mut line, flow, now);
     line.truncate(line.trim_end().len());
     line
 }
 
-fn write_flow(line: &mut String, flow: &Flow, names: &Names) -> std::fmt::Result {
+fn write_flow(line: &mut String, flow: &Flow, now: Option<u64>) -> std::fmt::Result {
     let family = match flow.family {
         2 => "ipv4",
         10 => "ipv6",
         _ => "unknown",
     };
     write!(line, "{family:<8} {} ", flow.family)?;
-    let protocol = protocol_name(flow.original.protocol, names);
+    let protocol = protocol_name(flow.original.protocol);
     write!(line, "{protocol:<8} {} ", flow.original.protocol)?;
     if let Some(timeout) = flow.timeout {
         write!(line, "{timeout} ")?;
@@ -54,6 +55,14 @@ fn write_flow(line: &mut String, flow: &Flow, names: &Names) -> std::fmt::Result
         write!(line, "secctx={context} ")?;
     }
     zone(line, "zone", flow.zone)?;
+    if let (Some(now), Some(start)) = (now, rare.and_then(|rare| rare.start)) {
+        let end = rare.and_then(|rare| rare.stop).unwrap_or(now);
+        write!(
+            line,
+            "delta-time={} ",
+            end.saturating_sub(start) / 1_000_000_000
+        )?;
+    }
     if let Some(helper) = rare.and_then(|rare| rare.helper.as_ref()) {
         write!(line, "helper={helper} ")?;
     }
@@ -63,22 +72,18 @@ fn write_flow(line: &mut String, flow: &Flow, names: &Names) -> std::fmt::Result
     Ok(())
 }
 
-/// conntrack(8) has names of its own for the protocols that it knows.
-fn protocol_name(protocol: u8, names: &Names) -> String {
+/// The names that conntrack(8) has; it asks no file.
+fn protocol_name(protocol: u8) -> &'static str {
     match protocol {
-        1 => "icmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        33 => "dccp".to_owned(),
-        47 => "gre".to_owned(),
-        58 => "icmpv6".to_owned(),
-        132 => "sctp".to_owned(),
-        136 => "udplite".to_owned(),
-        other => names
-            .ip_protocols
-            .name(u32::from(other))
-            .unwrap_or("unknown")
-            .to_owned(),
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        33 => "dccp",
+        47 => "gre",
+        58 => "icmpv6",
+        132 => "sctp",
+        136 => "udplite",
+        _ => "unknown",
     }
 }
 
