@@ -6,6 +6,6 @@
 pub mod picture;
 
 pub use picture::{
-    ChainKey, Change, Command, Evidence, Picture, Progress, Rate, Rates, RuleKey, SessionEvent,
-    Source,
+    ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
+    RuleKey, SessionEvent, SessionHandle, Source,
 };

@@ -136,6 +136,13 @@ pub struct RouteQuery {
     pub dport: Option<u16>,
 }
 
+/// The two ends that an interface holds of a running session.
+#[derive(Debug)]
+pub struct SessionHandle {
+    pub events: tokio::sync::mpsc::Receiver<SessionEvent>,
+    pub commands: tokio::sync::mpsc::Sender<Command>,
+}
+
 #[derive(Clone, Debug)]
 pub enum SessionEvent {
     Picture(Arc<Picture>),
