@@ -4,6 +4,7 @@
 
 pub mod expression;
 pub mod family;
+pub mod network;
 pub mod object;
 pub mod ruleset;
 pub mod set;
@@ -11,6 +12,7 @@ pub mod text;
 
 pub use expression::{Data, Expression, Verdict};
 pub use family::Family;
+pub use network::Network;
 pub use object::{Object, ObjectData};
 pub use ruleset::{BaseChain, Chain, Flowtable, Policy, Rule, RuleList, Ruleset, Table};
 pub use set::{Element, ElementList, Elements, Set};

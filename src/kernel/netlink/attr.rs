@@ -181,6 +181,20 @@ impl<'a, const N: usize> Fields<'a, N> {
     pub fn u8(&self, kind: u16) -> Result<Option<u8>, DecodeError> {
         self.get(kind).map(|attr| attr.u8()).transpose()
     }
+    pub fn ne16(&self, kind: u16) -> Result<Option<u16>, DecodeError> {
+        self.get(kind).map(|attr| attr.ne16()).transpose()
+    }
+    pub fn ne32(&self, kind: u16) -> Result<Option<u32>, DecodeError> {
+        self.get(kind).map(|attr| attr.ne32()).transpose()
+    }
+    pub fn ne64(&self, kind: u16) -> Result<Option<u64>, DecodeError> {
+        self.get(kind).map(|attr| attr.ne64()).transpose()
+    }
+    /// A text attribute as a name.
+    pub fn name(&self, kind: u16) -> Option<crate::model::Name> {
+        let attr = self.get(kind)?;
+        Some(crate::model::text::name_from_bytes(attr.text()))
+    }
     pub fn need_be32(&self, kind: u16) -> Result<u32, DecodeError> {
         self.need(kind)?.be32()
     }

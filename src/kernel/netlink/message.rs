@@ -140,6 +140,6 @@ mod tests {
         let read: Vec<_> = Messages::new(&out).collect::<Result<_, _>>().unwrap();
         assert_eq!((read[0].kind, read[0].payload), (16, &b"abc"[..]));
         assert_eq!((read[1].sequence, read[1].payload.len()), (8, 0));
-        assert!(Messages::new(&out[..20]).next().unwrap().is_err());
+        assert!(Messages::new(&out[..18]).next().unwrap().is_err());
     }
 }

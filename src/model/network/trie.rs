@@ -1,0 +1,386 @@
+//! A prefix trie laid out flat: entries in preorder (by address, then by length), each with the place of
+//! the prefix that encloses it.
+//!
+//! An IPv4 entry takes 16 bytes, a clone is one copy of memory, and the rows of a table can be addressed by
+//! number, which a screen needs. A general map of prefixes (the `prefix-trie` crate) takes several times
+//! the space, and holds one value a prefix where a table holds routes of several metrics.
+//! Changes are merged in batches, in one pass over the entries.
+
+use super::prefix::{mask32, mask128};
+use std::ops::Range;
+
+/// An address as a number, most significant bit first.
+pub(super) trait Key: Copy + Ord + Default + std::fmt::Debug {
+    /// bits
+    const BITS: u8;
+    fn masked(self, length: u8) -> Self;
+    /// The upper 16 bits.
+    fn top(self) -> usize;
+}
+
+impl Key for u32 {
+    const BITS: u8 = 32;
+    fn masked(self, length: u8) -> u32 {
+        self & mask32(length)
+    }
+    fn top(self) -> usize {
+        (self >> 16) as usize
+    }
+}
+
+impl Key for u128 {
+    const BITS: u8 = 128;
+    fn masked(self, length: u8) -> u128 {
+        self & mask128(length)
+    }
+    fn top(self) -> usize {
+        (self >> 112) as usize
+    }
+}
+
+/// No enclosing prefix.
+const NONE: u32 = u32::MAX;
+
+/// Tables smaller than this are searched without the jump table.
+const JUMP_FROM: usize = 4096;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry<K> {
+    key: K,
+    /// Place of the first entry of the longest shorter prefix that contains this one.
+    parent: u32,
+    /// The caller's value.
+    pub body: u32,
+    /// bits
+    pub length: u8,
+}
+
+impl<K: Key> Entry<K> {
+    /// Bits beyond the length are cleared, a length beyond the address is cut.
+    pub fn new(key: K, length: u8, body: u32) -> Entry<K> {
+        let length = length.min(K::BITS);
+        Entry {
+            key: key.masked(length),
+            parent: NONE,
+            body,
+            length,
+        }
+    }
+
+    pub fn key(&self) -> K {
+        self.key
+    }
+
+    fn order(&self) -> (K, u8) {
+        (self.key, self.length)
+    }
+
+    fn contains(&self, key: K) -> bool {
+        key.masked(self.length) == self.key
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trie<K> {
+    entries: Vec<Entry<K>>,
+    /// For each value of an address's upper 16 bits, the place of the first entry that has it or more.
+    jump: Vec<u32>,
+}
+
+impl<K: Key> Trie<K> {
+    /// Entries of one prefix stay in the order given.
+    pub fn build(mut entries: Vec<Entry<K>>) -> Trie<K> {
+        if !entries.is_sorted_by_key(Entry::order) {
+            entries.sort_by_key(Entry::order);
+        }
+        // Places are 32 bits wide; a table of 4 billion routes does not exist.
+        entries.truncate(NONE as usize);
+        entries.shrink_to_fit();
+        let mut trie = Trie {
+            entries,
+            jump: Vec::new(),
+        };
+        trie.link();
+        trie
+    }
+
+    pub fn entries(&self) -> &[Entry<K>] {
+        &self.entries
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry<K>>() + self.jump.capacity() * size_of::<u32>()
+    }
+
+    /// Set the parents and the jump table.
+    fn link(&mut self) {
+        let mut open: Vec<(u32, Entry<K>)> = Vec::with_capacity(usize::from(K::BITS) + 1);
+        for (place, entry) in (0u32..).zip(self.entries.iter_mut()) {
+            while let Some((_, top)) = open.last() {
+                if top.contains(entry.key) {
+                    break;
+                }
+                open.pop();
+            }
+            entry.parent = match open.last() {
+                Some((_, top)) if top.order() == entry.order() => top.parent,
+                Some((parent, _)) => *parent,
+                None => NONE,
+            };
+            if open
+                .last()
+                .is_none_or(|(_, top)| top.order() != entry.order())
+            {
+                open.push((place, *entry));
+            }
+        }
+        self.jump.clear();
+        if self.entries.len() < JUMP_FROM {
+            self.jump.shrink_to_fit();
+            return;
+        }
+        self.jump.reserve_exact((1 << 16) + 1);
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            let top = entry.key.top();
+            while self.jump.len() <= top {
+                self.jump.push(place);
+            }
+        }
+        let end = u32::try_from(self.entries.len()).unwrap_or(NONE);
+        self.jump.resize((1 << 16) + 1, end);
+    }
+
+    /// The last entry whose address is not above `key`. The longest match is it or encloses it: whatever
+    /// stands between the match and it has an address inside the match.
+    fn last_up_to(&self, key: K) -> Option<usize> {
+        let top = key.top();
+        let (low, high) = match (self.jump.get(top), self.jump.get(top + 1)) {
+            (Some(&low), Some(&high)) => (low as usize, high as usize),
+            _ => (0, self.entries.len()),
+        };
+        let bucket = self.entries.get(low..high)?;
+        (low + bucket.partition_point(|entry| entry.key <= key)).checked_sub(1)
+    }
+
+    /// The places of the entries that contain `key`, longest prefix first, one range a prefix.
+    pub fn matches(&self, key: K) -> Matches<'_, K> {
+        let at = self
+            .last_up_to(key)
+            .and_then(|place| u32::try_from(place).ok());
+        Matches {
+            trie: self,
+            key,
+            at: at.unwrap_or(NONE),
+        }
+    }
+
+    /// The places of the entries with exactly this prefix.
+    pub fn exact(&self, key: K, length: u8) -> Range<usize> {
+        let wanted = (key.masked(length), length);
+        let start = self.entries.partition_point(|entry| entry.order() < wanted);
+        let end = self.group_end(start, wanted);
+        start..end
+    }
+
+    fn group_end(&self, start: usize, wanted: (K, u8)) -> usize {
+        let rest = self.entries.get(start..).unwrap_or_default();
+        start
+            + rest
+                .iter()
+                .take_while(|entry| entry.order() == wanted)
+                .count()
+    }
+
+    /// Replace the entries of some prefixes, in one pass. `changes` holds, for each prefix, all entries that
+    /// it has from now on; the prefixes are ascending and each comes once.
+    pub fn merge(&mut self, changes: Vec<((K, u8), Vec<Entry<K>>)>) {
+        let mut out = Vec::with_capacity(self.entries.len() + changes.len());
+        let mut rest = self.entries.as_slice();
+        for (wanted, new) in changes {
+            let before = rest.partition_point(|entry| entry.order() < wanted);
+            let (keep, tail) = rest.split_at(before);
+            out.extend_from_slice(keep);
+            let gone = tail
+                .iter()
+                .take_while(|entry| entry.order() == wanted)
+                .count();
+            rest = tail.get(gone..).unwrap_or_default();
+            out.extend(new);
+        }
+        out.extend_from_slice(rest);
+        *self = Trie::build(out);
+    }
+
+    /// Change the value of every entry.
+    pub fn renumber(&mut self, new: impl Fn(u32) -> u32) {
+        for entry in &mut self.entries {
+            entry.body = new(entry.body);
+        }
+    }
+
+    /// The places of all entries in the order of the kernel's IPv4 dump: by address, longer prefixes first.
+    pub fn by_address(&self) -> Vec<u32> {
+        let mut places: Vec<u32> = (0u32..).take(self.entries.len()).collect();
+        places.sort_by_key(|&place| {
+            let entry = self
+                .entries
+                .get(place as usize)
+                .copied()
+                .unwrap_or_default();
+            (entry.key, u8::MAX - entry.length)
+        });
+        places
+    }
+
+    /// The places of all entries in the order of the kernel's IPv6 dump: what a prefix encloses comes before it.
+    pub fn postorder(&self) -> Vec<u32> {
+        let mut places = Vec::with_capacity(self.entries.len());
+        let mut open: Vec<Range<u32>> = Vec::new();
+        for (place, entry) in (0u32..).zip(&self.entries) {
+            if let Some(last) = open.last_mut()
+                && self
+                    .entries
+                    .get(last.start as usize)
+                    .is_some_and(|first| first.order() == entry.order())
+            {
+                last.end = place + 1;
+                continue;
+            }
+            while let Some(last) = open.last() {
+                if last.start == entry.parent {
+                    break;
+                }
+                places.extend(last.clone());
+                open.pop();
+            }
+            open.push(place..place + 1);
+        }
+        while let Some(last) = open.pop() {
+            places.extend(last);
+        }
+        places
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Matches<'a, K> {
+    trie: &'a Trie<K>,
+    key: K,
+    at: u32,
+}
+
+impl<K: Key> Iterator for Matches<'_, K> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        loop {
+            let end = self.at as usize;
+            let entry = self.trie.entries.get(end)?;
+            self.at = entry.parent;
+            if !entry.contains(self.key) {
+                continue;
+            }
+            // The first search may end on the last of several entries of a prefix, parents are the first.
+            let before = self.trie.entries.get(..end).unwrap_or_default();
+            let earlier = before
+                .iter()
+                .rev()
+                .take_while(|other| other.order() == entry.order())
+                .count();
+            let start = end - earlier;
+            return Some(start..self.trie.group_end(end, entry.order()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: u32, length: u8, body: u32) -> Entry<u32> {
+        Entry::new(key, length, body)
+    }
+
+    /// Small deterministic random numbers.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self) -> u32 {
+            self.0 = self
+                .0
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (self.0 >> 32) as u32
+        }
+    }
+
+    fn found(trie: &Trie<u32>, key: u32) -> Vec<u32> {
+        trie.matches(key)
+            .flatten()
+            .map(|place| trie.entries()[place].body)
+            .collect()
+    }
+
+    /// What a walk over everything finds.
+    fn expected(entries: &[Entry<u32>], key: u32) -> Vec<u32> {
+        let mut hits: Vec<&Entry<u32>> = entries.iter().filter(|e| e.contains(key)).collect();
+        hits.sort_by_key(|e| std::cmp::Reverse(e.length));
+        hits.iter().map(|e| e.body).collect()
+    }
+
+    #[test]
+    fn agrees_with_a_walk_over_everything() {
+        let mut random = Random(7);
+        for size in [0usize, 1, 2, 50, 6000] {
+            // Few addresses, so that prefixes nest and repeat.
+            let entries: Vec<Entry<u32>> = (0..size as u32)
+                .map(|body| {
+                    let key = random.next() & 0xC3C0_F00F;
+                    entry(key, (random.next() % 33) as u8, body)
+                })
+                .collect();
+            let trie = Trie::build(entries.clone());
+            for _ in 0..300 {
+                let key = random.next() & 0xC3C0_F0FF;
+                assert_eq!(found(&trie, key), expected(&entries, key));
+            }
+            for e in &entries {
+                let range = trie.exact(e.key, e.length);
+                assert!(trie.entries()[range].iter().any(|x| x.body == e.body));
+            }
+        }
+    }
+
+    #[test]
+    fn merging_equals_building() {
+        let mut trie = Trie::build(vec![entry(0, 0, 1), entry(0x0a00_0000, 8, 2)]);
+        trie.merge(vec![
+            ((0, 0), vec![]),
+            (
+                (0x0a00_0000, 8),
+                vec![entry(0x0a00_0000, 8, 3), entry(0x0a00_0000, 8, 4)],
+            ),
+            ((0x0a01_0000, 16), vec![entry(0x0a01_0000, 16, 5)]),
+        ]);
+        assert_eq!(found(&trie, 0x0a01_0203), [5, 3, 4]);
+        assert_eq!(found(&trie, 0x0b00_0000), [] as [u32; 0]);
+    }
+
+    #[test]
+    fn orders_of_the_kernel() {
+        let trie = Trie::build(vec![
+            entry(0, 0, 0),
+            entry(0x0a00_0000, 8, 1),
+            entry(0x0a00_0000, 24, 2),
+            entry(0x0b00_0000, 8, 3),
+        ]);
+        let bodies = |places: Vec<u32>| -> Vec<u32> {
+            places
+                .iter()
+                .map(|&place| trie.entries()[place as usize].body)
+                .collect()
+        };
+        assert_eq!(bodies(trie.by_address()), [0, 2, 1, 3]);
+        assert_eq!(bodies(trie.postorder()), [2, 1, 3, 0]);
+    }
+}
