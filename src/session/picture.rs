@@ -1,5 +1,6 @@
 //! What the session hands to the screens, and what the screens may ask of it: plain values.
 
+use crate::model::network::Network;
 use crate::model::{Family, Name, Ruleset};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +12,8 @@ use std::time::{Duration, SystemTime};
 pub struct Picture {
     pub source: Source,
     pub ruleset: Arc<Ruleset>,
+    /// Links, addresses, routes, policy rules, neighbours. A clone shares everything.
+    pub network: Network,
     pub rates: Arc<Rates>,
     pub progress: Progress,
     /// Newest last; bounded.

@@ -181,7 +181,7 @@ impl State {
     pub fn enabled(&self, action: Action) -> bool {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
-            Action::Search => self.screen == Screen::Explore && self.picture.is_some(),
+            Action::Search => self.picture.is_some(),
             Action::Find | Action::Reload | Action::Freeze => self.picture.is_some(),
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
@@ -191,13 +191,16 @@ impl State {
             | Action::CollapseAll
             | Action::ToggleTree
             | Action::Follow
-            | Action::OpenItem
             | Action::Back
             | Action::ToTree
             | Action::Zoom
             | Action::Sort => {
                 self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
             }
+            Action::OpenItem if self.screen == Screen::Routes => {
+                screen::routes::update::enabled(self, action)
+            }
+            Action::OpenItem => screen::explore::update::enabled(self, action),
             Action::CopyText | Action::CopyHandle => match self.screen {
                 Screen::Explore => screen::explore::update::enabled(self, action),
                 Screen::Routes => {

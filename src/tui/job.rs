@@ -5,7 +5,9 @@
 
 use super::clean::clean;
 use super::screen::explore::node::{NodeKey, chain_key};
+use super::screen::routes;
 use super::text;
+use crate::model::network::Network;
 use crate::model::{Elements, Family, Name, Ruleset};
 use crate::session::{ChainKey, Picture, RuleKey};
 use fuzzy_matcher::FuzzyMatcher;
@@ -87,6 +89,8 @@ pub enum SearchPlace {
     Tree,
     /// The rules of a chain or the elements of a set.
     Lines(NodeKey),
+    /// A list of Routes.
+    Network(routes::Item),
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +138,8 @@ impl Hits {
 pub enum Target {
     Node(NodeKey),
     Rule(ChainKey, u64),
+    /// A line of a list of Routes.
+    Line(routes::Item, usize),
     Action(super::action::Action),
 }
 
@@ -292,6 +298,54 @@ pub fn find(
     Some((found.collect(), of))
 }
 
+/// Routes, neighbours and the like that hold every word of `query`. Not fuzzy: in addresses every digit counts.
+fn find_routes(
+    network: &Network,
+    query: &str,
+    wanted: &dyn Fn() -> bool,
+) -> Option<(Vec<Found>, usize)> {
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let mut found: Vec<Found> = Vec::new();
+    let mut of = 0;
+    for item in routes::items(network) {
+        for place in 0..routes::len(network, item) {
+            if place % STRIDE == 0 && !wanted() {
+                return None;
+            }
+            of += 1;
+            let Some(text) = routes::lines::text(network, item, place) else {
+                continue;
+            };
+            let text = clean(&text).into_owned();
+            if found.len() < FOUND_MAX && words.iter().all(|word| text.contains(word)) {
+                let begins = words.first().is_some_and(|word| text.starts_with(word));
+                found.push(Found {
+                    target: Target::Line(item, place),
+                    kind: item.word(),
+                    hits: literal_hits(&text, &words),
+                    label: text,
+                    score: if begins { 120 } else { 60 },
+                });
+            }
+        }
+    }
+    Some((found, of))
+}
+
+/// Places of the characters of `label` where the words stand.
+fn literal_hits(label: &str, words: &[&str]) -> Vec<usize> {
+    let mut hits: Vec<usize> = Vec::new();
+    for word in words {
+        if let Some(at) = label.find(word) {
+            let start = label.get(..at).map_or(0, |before| before.chars().count());
+            hits.extend(start..start + word.chars().count());
+        }
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
 /// Places of the characters of `label` that the words match.
 fn fuzzy_hits(matcher: &SkimMatcherV2, label: &str, words: &[&str]) -> Vec<usize> {
     let mut hits: Vec<usize> = words
@@ -342,6 +396,20 @@ pub fn search(
     wanted: &dyn Fn() -> bool,
 ) -> Option<Hits> {
     let ruleset = &picture.ruleset;
+    if let SearchPlace::Network(item) = place {
+        let network = &picture.network;
+        let mut lines = Vec::new();
+        for place in 0..routes::len(network, *item) {
+            if place % STRIDE == 0 && !wanted() {
+                return None;
+            }
+            let text = routes::lines::text(network, *item, place);
+            if text.is_some_and(|text| holds(&clean(&text), query)) {
+                lines.push(u32::try_from(place).unwrap_or(u32::MAX));
+            }
+        }
+        return Some(Hits::Lines(lines));
+    }
     let SearchPlace::Lines(key) = place else {
         let mut nodes = Vec::new();
         each_node(ruleset, &mut |key, _, label| {
@@ -478,7 +546,13 @@ pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) 
                 _ => Arc::new(Index::build(&picture.ruleset, wanted)?),
             };
             *index = Some(made.clone());
-            let (found, of) = find(&made, &query, rules, wanted)?;
+            let (mut found, mut of) = find(&made, &query, rules, wanted)?;
+            if rules {
+                let (lines, looked) = find_routes(&picture.network, &query, wanted)?;
+                of += looked;
+                found.extend(lines);
+                found.sort_by_key(|found| -found.score);
+            }
             Some(Answer::Found { ticket, found, of })
         }
         Job::Order {

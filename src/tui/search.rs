@@ -5,7 +5,7 @@ use super::app::{Level, State, job};
 use super::effect::Effect;
 use super::job::{Hits, Job, SearchPlace};
 use super::key::Key;
-use super::screen::explore;
+use super::screen::{explore, routes};
 use super::widget::input::Input;
 
 #[derive(Clone, Debug, Default)]
@@ -48,6 +48,24 @@ pub fn open(state: &mut State) {
     };
 }
 
+/// What a search looks through now.
+fn place(state: &State) -> SearchPlace {
+    match routes::update::searched(state) {
+        Some(item) => SearchPlace::Network(item),
+        None => explore::update::search_place(state),
+    }
+}
+
+fn go(state: &mut State, forward: bool, here: bool, effects: &mut Vec<Effect>) {
+    match (&state.search.place, &state.search.hits) {
+        (Some(SearchPlace::Network(_)), Some(Hits::Lines(places))) => {
+            let places = places.clone();
+            routes::update::go_to_line(state, &places, forward, here);
+        }
+        _ => explore::update::go_to_hit(state, forward, here, effects),
+    }
+}
+
 /// The query has changed: search again.
 pub fn changed(state: &mut State, effects: &mut Vec<Effect>) {
     let text = state
@@ -63,7 +81,7 @@ pub fn changed(state: &mut State, effects: &mut Vec<Effect>) {
 
 /// Search for the query in what is on the screen now.
 pub fn start(state: &mut State, jump: bool, effects: &mut Vec<Effect>) {
-    let place = explore::update::search_place(state);
+    let place = place(state);
     let ticket = state.ticket();
     state.search.place = Some(place.clone());
     state.search.ticket = ticket;
@@ -89,7 +107,7 @@ pub fn answered(state: &mut State, ticket: u64, hits: Hits, effects: &mut Vec<Ef
     let any = !hits.is_empty();
     state.search.hits = Some(hits);
     if jump && any {
-        explore::update::go_to_hit(state, true, true, effects);
+        go(state, true, true, effects);
     }
 }
 
@@ -97,7 +115,7 @@ pub fn step(state: &mut State, forward: bool, effects: &mut Vec<Effect>) {
     if state.search.query.is_empty() {
         return;
     }
-    if state.search.place.as_ref() != Some(&explore::update::search_place(state)) {
+    if state.search.place.as_ref() != Some(&place(state)) {
         start(state, true, effects);
         return;
     }
@@ -109,7 +127,7 @@ pub fn step(state: &mut State, forward: bool, effects: &mut Vec<Effect>) {
             );
             state.notify(Level::Warning, text);
         }
-        Some(_) => explore::update::go_to_hit(state, forward, false, effects),
+        Some(_) => go(state, forward, false, effects),
         None => {}
     }
 }

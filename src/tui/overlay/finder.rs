@@ -8,7 +8,7 @@ use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::job::{Found, Job, Target, find_labels};
 use crate::tui::key;
-use crate::tui::screen::explore;
+use crate::tui::screen::{explore, routes};
 use crate::tui::theme::Meaning;
 use crate::tui::widget::input::Input;
 use crate::tui::widget::list::ListState;
@@ -66,7 +66,7 @@ impl Finder {
 pub fn open(state: &mut State, mode: Mode, effects: &mut Vec<Effect>) {
     let title = match mode {
         Mode::Palette => "Commands, tables, chains, sets",
-        _ => "Find in rules, chains, sets and objects",
+        _ => "Find in rules, chains, sets, objects and routes",
     };
     put(state, mode, title.into(), Vec::new());
     changed(state, effects);
@@ -170,6 +170,10 @@ fn accept(state: &mut State, target: Target, effects: &mut Vec<Effect>) {
     state.overlay = None;
     match target {
         Target::Action(action) => app::perform(state, action, effects),
+        Target::Line(item, place) => {
+            state.screen = app::Screen::Routes;
+            routes::update::go_to(state, item, place);
+        }
         target => {
             state.screen = app::Screen::Explore;
             explore::update::go_to(state, target, effects);
@@ -323,6 +327,7 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
                 right = key::show(keys);
             }
         }
+        Target::Line(item, _) => right = routes::render::title(*item),
         Target::Node(_) => {}
     }
     let right = head(&right, usize::from(row.width / 2)).to_string();

@@ -57,15 +57,15 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
             if let Some(base) = &chain.base {
                 let hook = symbols::hook(table.family, base.hook);
                 parts.push(vec![dim("hook "), value(hook)]);
+                if base.policy.is_some() {
+                    parts.push(vec![dim("policy "), tree_pane::policy(theme, base.policy)]);
+                }
                 let priority = symbols::priority(table.family, base.hook, base.priority);
                 let exact = match priority.parse::<i32>() {
                     Ok(_) => String::new(),
                     Err(_) => format!(" ({})", base.priority),
                 };
                 parts.push(vec![dim("priority "), value(priority), dim(&exact)]);
-                if base.policy.is_some() {
-                    parts.push(vec![dim("policy "), tree_pane::policy(theme, base.policy)]);
-                }
                 if !base.devices.is_empty() {
                     let devices: Vec<String> = base.devices.iter().map(|d| elide(d, 16)).collect();
                     parts.push(vec![dim("on "), value(devices.join(", "))]);

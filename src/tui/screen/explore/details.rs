@@ -165,41 +165,25 @@ fn rule_lines(
     let history = main_pane::history(picture, table, chain, rule.handle);
     match text::rule_counters(rule) {
         Some((packets, bytes)) => {
-            let mut spans = vec![
-                label(state, "counted"),
-                Span::raw(format!(
-                    "{} packets, {} bytes ({})",
-                    human::exact(packets),
-                    human::exact(bytes),
-                    human::bytes(bytes)
-                )),
-            ];
+            let text = format!(
+                "{} packets, {} bytes ({})",
+                human::exact(packets),
+                human::exact(bytes),
+                human::bytes(bytes)
+            );
+            lines.push(fact(state, "counted", &text));
             if let Some(history) = history {
                 let now = format!(
-                    "  {}/s  {}/s ",
+                    "{} packets/s, {}/s  ",
                     human::rate(history.now.packets),
                     human::bytes(history.now.bytes.max(0.0) as u64)
                 );
-                spans.push(Span::styled(now, theme.style(Meaning::Rate)));
+                let mut spans = vec![label(state, "now"), Span::styled(now, theme.style(Meaning::Rate))];
                 let used: usize = spans.iter().map(Span::width).sum();
-                let room = columns.saturating_sub(used);
-                if room >= 8 {
-                    spans.push(Span::styled(
-                        spark(&history.packets, room.min(60)),
-                        theme.style(Meaning::Spark),
-                    ));
-                    lines.push(Line::from(spans));
-                } else {
-                    lines.push(Line::from(spans));
-                    lines.push(Line::from(vec![
-                        label(state, ""),
-                        Span::styled(
-                            spark(&history.packets, columns.saturating_sub(10).min(60)),
-                            theme.style(Meaning::Spark),
-                        ),
-                    ]));
-                }
-            } else {
+                spans.push(Span::styled(
+                    spark(&history.packets, columns.saturating_sub(used).min(60)),
+                    theme.style(Meaning::Spark),
+                ));
                 lines.push(Line::from(spans));
             }
         }

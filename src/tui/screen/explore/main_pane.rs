@@ -100,7 +100,7 @@ fn columns(chain: &Chain, visible: &Range<usize>, room: u16, state: &State) -> C
     Columns {
         handle,
         bytes: room >= 90,
-        rate: room >= 46,
+        rate: room >= 60,
     }
 }
 

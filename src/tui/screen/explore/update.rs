@@ -557,7 +557,7 @@ pub fn go_to(state: &mut State, target: Target, effects: &mut Vec<Effect>) {
     let (key, handle) = match target {
         Target::Node(key) => (key, None),
         Target::Rule(chain, handle) => (NodeKey::chain(&chain), Some(handle)),
-        Target::Action(_) => return,
+        Target::Line(..) | Target::Action(_) => return,
     };
     state.explore.touched = true;
     remember(state);
