@@ -155,7 +155,7 @@ actions! {
     Lookup         "lookup"            "lookup"         4 true  "ask the kernel which route an address takes";
 
     Accept         "accept"            "go"             1 false "take the selected line";
-    Cancel         "cancel"            "close"          2 false "close this";
+    Cancel         "cancel"            "close"          2 false "close this, or end the search";
 }
 
 impl Action {

@@ -183,6 +183,13 @@ impl State {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
             Action::Search => self.picture.is_some(),
             Action::Find | Action::Reload | Action::Freeze => self.picture.is_some(),
+            Action::Cancel => {
+                self.overlay.is_some()
+                    || self.search.is_editing()
+                    || self.search.is_active()
+                    || self.routes.is_editing(self.screen)
+                    || (self.screen == Screen::Explore && self.explore.zoom)
+            }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
             Action::Lookup => self.screen == Screen::Routes,
@@ -340,6 +347,13 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         _ if state.routes.is_editing(state.screen) => {
             screen::routes::update::perform_editing(state, action, effects);
         }
+        Action::Cancel => {
+            if state.explore.zoom && state.screen == Screen::Explore {
+                screen::explore::update::perform(state, Action::Zoom, effects);
+            } else {
+                state.search = Search::default();
+            }
+        }
         Action::Help => state.overlay = Some(Overlay::Help { scroll: 0 }),
         Action::Messages => state.overlay = Some(Overlay::Messages { scroll: 0 }),
         Action::Palette => overlay::finder::open(state, overlay::finder::Mode::Palette, effects),
@@ -381,7 +395,7 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         return;
     }
     let size = state.size;
-    let help = overlay::help::lines(state).len();
+    let help = overlay::help::lines(state, usize::from(overlay::help::area(size).width)).len();
     let messages = overlay::messages::lines(state, usize::from(size.width)).len();
     match &mut state.overlay {
         Some(Overlay::Finder(_)) => overlay::finder::perform(state, action, effects),

@@ -354,8 +354,6 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
         vec![Span::styled(right, theme.style(Meaning::Dim))],
     );
     if selected {
-        frame
-            .buffer_mut()
-            .set_style(row, theme.style(Meaning::Selection));
+        paint::select(frame, row, theme.style(Meaning::Selection));
     }
 }

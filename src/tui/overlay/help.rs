@@ -2,6 +2,7 @@
 
 use crate::tui::action::{Action, Layer};
 use crate::tui::app::{Screen, State};
+use crate::tui::clean::wrap;
 use crate::tui::key;
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
@@ -52,12 +53,15 @@ fn layers(screen: Screen) -> &'static [Layer] {
     }
 }
 
-pub fn lines(state: &State) -> Vec<Line<'static>> {
+/// The help of the screen one is on, for a window of this width.
+pub fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
     let theme = state.theme();
-    let mut lines: Vec<Line<'static>> = about(state.screen)
-        .iter()
-        .map(|line| Line::raw(*line))
-        .collect();
+    let room = width.saturating_sub(5);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for text in about(state.screen) {
+        let pieces = wrap(text, room).into_iter();
+        lines.extend(pieces.filter_map(|range| text.get(range)).map(Line::raw));
+    }
     for layer in layers(state.screen) {
         let mut seen: Vec<(Vec<Action>, Vec<String>)> = Vec::new();
         for binding in state.settings.keymap.bindings(*layer) {
@@ -82,10 +86,14 @@ pub fn lines(state: &State) -> Vec<Line<'static>> {
                 } else {
                     "  else".into()
                 };
-                lines.push(Line::from(vec![
-                    Span::styled(format!("  {keys:<16} "), theme.ink(Meaning::FooterKey)),
-                    Span::raw(action.row().help),
-                ]));
+                let help = action.row().help;
+                for (place, range) in wrap(help, room.saturating_sub(19)).into_iter().enumerate() {
+                    let lead = if place == 0 { keys.as_str() } else { "" };
+                    lines.push(Line::from(vec![
+                        Span::styled(format!("  {lead:<16} "), theme.ink(Meaning::FooterKey)),
+                        Span::raw(help.get(range).unwrap_or_default()),
+                    ]));
+                }
             }
         }
     }
@@ -109,7 +117,13 @@ pub fn render(state: &State, scroll: usize, frame: &mut Frame<'_>) {
         state.settings.keymap_name
     );
     let inner = paint::window(frame, state.theme(), area(state.size), &title, &foot);
-    render_lines(state, &lines(state), scroll, inner, frame);
+    render_lines(
+        state,
+        &lines(state, usize::from(area(state.size).width)),
+        scroll,
+        inner,
+        frame,
+    );
 }
 
 /// A text longer than its window.

@@ -15,7 +15,7 @@ use crossterm::{execute, queue};
 use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Size;
-use std::io::{self, Stdout, Write, stdout};
+use std::io::{self, IsTerminal, Stdout, Write, stdout};
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +56,11 @@ fn give_back() {
 
 impl Terminal {
     pub fn enter() -> io::Result<Terminal> {
+        if !stdout().is_terminal() {
+            return Err(io::Error::other(
+                "standard output is no terminal; `hookscope show` prints without one",
+            ));
+        }
         HOOK.call_once(|| {
             let next = panic::take_hook();
             panic::set_hook(Box::new(move |info| {

@@ -6,7 +6,7 @@ use crate::tui::job::holds;
 use crate::tui::theme::{Meaning, Theme};
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Padding, Scrollbar, ScrollbarOrientation, ScrollbarState};
@@ -285,4 +285,18 @@ pub fn put(frame: &mut Frame<'_>, area: Rect, spans: Vec<Span<'_>>) {
     if too_long && let Some(cell) = buf.cell_mut((area.right() - 1, area.y)) {
         cell.set_symbol("…");
     }
+}
+
+/// Mark a line as the selected one. Where that means reversed colours, the line loses its own: reversed
+/// pieces of different colours would be hard to read.
+pub fn select(frame: &mut Frame<'_>, area: Rect, style: Style) {
+    let buf = frame.buffer_mut();
+    if style.add_modifier.contains(Modifier::REVERSED) {
+        let plain = Style::new()
+            .fg(Color::Reset)
+            .bg(Color::Reset)
+            .remove_modifier(Modifier::REVERSED | Modifier::DIM);
+        buf.set_style(area, plain);
+    }
+    buf.set_style(area, style);
 }

@@ -178,7 +178,10 @@ fn rule_lines(
                     human::rate(history.now.packets),
                     human::bytes(history.now.bytes.max(0.0) as u64)
                 );
-                let mut spans = vec![label(state, "now"), Span::styled(now, theme.style(Meaning::Rate))];
+                let mut spans = vec![
+                    label(state, "now"),
+                    Span::styled(now, theme.style(Meaning::Rate)),
+                ];
                 let used: usize = spans.iter().map(Span::width).sum();
                 spans.push(Span::styled(
                     spark(&history.packets, columns.saturating_sub(used).min(60)),

@@ -213,9 +213,7 @@ fn select(state: &State, frame: &mut Frame<'_>, area: Rect, line: usize) {
         } else {
             Meaning::SelectionBack
         };
-        frame
-            .buffer_mut()
-            .set_style(area, state.theme().style(meaning));
+        paint::select(frame, area, state.theme().style(meaning));
     }
 }
 

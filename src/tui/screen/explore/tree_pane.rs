@@ -100,7 +100,7 @@ pub fn render(state: &State, ruleset: &Ruleset, frame: &mut Frame<'_>, area: Rec
             Meaning::SelectionBack
         };
         let row = paint::row(inner, line as u16);
-        buf.set_style(row, theme.style(meaning));
+        paint::select(frame, row, theme.style(meaning));
     }
     paint::scrollbar(frame, theme, inner, first, tree.rows.len());
 }

@@ -100,7 +100,10 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
         (RouteKind::Unicast, "on link") => Meaning::Dim,
         _ => kind_meaning,
     };
-    let devices: Vec<String> = hops.iter().map(|hop| device(network, Some(hop.oif))).collect();
+    let devices: Vec<String> = hops
+        .iter()
+        .map(|hop| device(network, Some(hop.oif)))
+        .collect();
     let dev = if hops.is_empty() {
         device(network, route.oif)
     } else {
@@ -118,13 +121,10 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
     if route.tos != 0 {
         rest.push(format!("tos {:#x}", route.tos));
     }
-    let flags = [
-        (1, "dead"),
-        (4, "onlink"),
-        (16, "linkdown"),
-        (8, "offload"),
-    ];
-    let set = flags.into_iter().filter(|(flag, _)| route.flags & flag != 0);
+    let flags = [(1, "dead"), (4, "onlink"), (16, "linkdown"), (8, "offload")];
+    let set = flags
+        .into_iter()
+        .filter(|(flag, _)| route.flags & flag != 0);
     rest.extend(set.map(|(_, name)| name.to_string()));
     let scope = names::scope_name(route.scope);
     if scope != "global" {
@@ -139,7 +139,10 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
         (destination_meaning, prefix(route.destination)),
         (next_meaning, next),
         (Meaning::Text, dev),
-        (Meaning::Dim, route.metric.map(|m| m.to_string()).unwrap_or_default()),
+        (
+            Meaning::Dim,
+            route.metric.map(|m| m.to_string()).unwrap_or_default(),
+        ),
         (Meaning::Dim, names::protocol(route.protocol).into_owned()),
         (Meaning::Dim, rest.join(" ")),
     ]
@@ -188,7 +191,11 @@ fn selector(rule: &PolicyRule) -> String {
     for (word, range) in [("sport", rule.sport), ("dport", rule.dport)] {
         if let Some(range) = range {
             let one = range.start == range.end;
-            let end = if one { String::new() } else { format!("-{}", range.end) };
+            let end = if one {
+                String::new()
+            } else {
+                format!("-{}", range.end)
+            };
             add(word, format!("{}{end}", range.start));
         }
     }
@@ -277,7 +284,9 @@ fn link(network: &Network, link: &Link) -> Vec<Cell> {
     if let Some(master) = link.master {
         rest.push(format!("in {}", network.link_name(master)));
     }
-    let addresses = network.addresses_of(link.index).map(|a| a.local.to_string());
+    let addresses = network
+        .addresses_of(link.index)
+        .map(|a| a.local.to_string());
     rest.extend(addresses.take(3));
     if !link.xdp.is_empty() {
         rest.push("XDP".into());

@@ -62,7 +62,10 @@ fn render_items(state: &State, network: &Network, frame: &mut Frame<'_>, area: R
     paint::title(frame, theme, area, focused, "Routing", &[]);
     let inner = paint::inside(area);
     let items = &state.routes.items;
-    let visible = state.routes.item.visible(items.len(), usize::from(inner.height));
+    let visible = state
+        .routes
+        .item
+        .visible(items.len(), usize::from(inner.height));
     for (row, place) in visible.enumerate() {
         let Some(item) = items.get(place).copied() else {
             continue;
@@ -91,7 +94,7 @@ fn render_items(state: &State, network: &Network, frame: &mut Frame<'_>, area: R
             } else {
                 Meaning::SelectionBack
             };
-            frame.buffer_mut().set_style(area, theme.style(meaning));
+            paint::select(frame, area, theme.style(meaning));
         }
     }
 }
@@ -144,7 +147,11 @@ fn render_list(
     let theme = state.theme();
     let focused = main && state.routes.focus == Pane::Lines;
     let count = len(network, item);
-    let list_state = if main { state.routes.list } else { Default::default() };
+    let list_state = if main {
+        state.routes.list
+    } else {
+        Default::default()
+    };
     let position = match (main, count) {
         (_, 0) => String::new(),
         (true, _) => format!(
@@ -210,7 +217,7 @@ fn render_list(
             } else {
                 Meaning::SelectionBack
             };
-            frame.buffer_mut().set_style(row_area, theme.style(meaning));
+            paint::select(frame, row_area, theme.style(meaning));
         }
     }
     paint::scrollbar(frame, theme, list, visible.start, count);
@@ -231,8 +238,14 @@ fn nothing(item: Item) -> (&'static str, &'static str) {
             "Nobody on a connected network has been talked to lately.",
         ),
         Item::Links => ("No links", "This namespace has no devices, not even lo."),
-        Item::Addresses => ("No addresses", "This machine cannot be reached and cannot answer."),
-        Item::Nexthops => ("No next hop objects", "Routes name their next hops themselves."),
+        Item::Addresses => (
+            "No addresses",
+            "This machine cannot be reached and cannot answer.",
+        ),
+        Item::Nexthops => (
+            "No next hop objects",
+            "Routes name their next hops themselves.",
+        ),
     }
 }
 
@@ -253,7 +266,11 @@ fn render_lookup(state: &State, frame: &mut Frame<'_>, area: Rect) {
         Some(input) => input.render(frame, field, theme.style(Meaning::Text), true),
         None if state.routes.question.is_empty() => {
             let text = "ADDRESS [from SRC] [iif DEV] [mark N] [ipproto P] [dport N]";
-            paint::put(frame, field, vec![Span::styled(text, theme.style(Meaning::Dim))]);
+            paint::put(
+                frame,
+                field,
+                vec![Span::styled(text, theme.style(Meaning::Dim))],
+            );
         }
         None => {
             let text = clean(&state.routes.question).into_owned();
@@ -269,7 +286,10 @@ fn render_lookup(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let (meaning, text) = match (&state.routes.answer, state.routes.question.is_empty()) {
         (Some(Ok(text)), _) => (Meaning::Good, text.clone()),
         (Some(Err(why)), _) => (Meaning::Error, format!("✖ {why}")),
-        (None, false) => (Meaning::Progress, format!("{} asking the kernel…", spinner(state))),
+        (None, false) => (
+            Meaning::Progress,
+            format!("{} asking the kernel…", spinner(state)),
+        ),
         (None, true) => (
             Meaning::Dim,
             "The kernel itself answers, as it does for `ip route get`.".into(),

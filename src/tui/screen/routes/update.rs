@@ -12,7 +12,10 @@ use crate::tui::widget::input::Input;
 fn heights(state: &State) -> (usize, usize) {
     let panes = state.routes.panes(state.body());
     let items = panes.items.height.saturating_sub(1);
-    (usize::from(items), usize::from(list_area(panes.lines).height))
+    (
+        usize::from(items),
+        usize::from(list_area(panes.lines).height),
+    )
 }
 
 fn count(state: &State) -> usize {
@@ -82,7 +85,10 @@ fn target(state: &State) -> Option<Item> {
     let Some(Item::Rules(family)) = state.routes.selected else {
         return None;
     };
-    let rule = picture.network.rules_of(family).nth(state.routes.list.selected)?;
+    let rule = picture
+        .network
+        .rules_of(family)
+        .nth(state.routes.list.selected)?;
     let item = Item::Table(family, rule.table);
     let known = rule.action == RuleAction::Lookup && state.routes.items.contains(&item);
     known.then_some(item)
@@ -149,7 +155,9 @@ pub fn perform_editing(state: &mut State, action: Action, effects: &mut Vec<Effe
         Action::Cancel => state.routes.editing = None,
         Action::Accept => {
             let text = state.routes.editing.take();
-            let text = text.map(|input| input.text().to_string()).unwrap_or_default();
+            let text = text
+                .map(|input| input.text().to_string())
+                .unwrap_or_default();
             match super::query::parse(&text) {
                 Ok(query) => {
                     let ticket = state.ticket();
@@ -175,7 +183,10 @@ pub fn click(state: &mut State, x: u16, y: u16) {
     let (item_height, line_height) = heights(state);
     if panes.items.contains(at) {
         state.routes.focus = Pane::Items;
-        let visible = state.routes.item.visible(state.routes.items.len(), item_height);
+        let visible = state
+            .routes
+            .item
+            .visible(state.routes.items.len(), item_height);
         let line = usize::from(y.saturating_sub(panes.items.y + 1));
         if y > panes.items.y
             && let Some(item) = state.routes.items.get(visible.start + line).copied()
@@ -218,7 +229,9 @@ pub fn wheel(state: &mut State, x: u16, y: u16, notch: isize) {
 
 /// What a search looks through.
 pub fn searched(state: &State) -> Option<Item> {
-    (state.screen == Screen::Routes).then_some(state.routes.selected).flatten()
+    (state.screen == Screen::Routes)
+        .then_some(state.routes.selected)
+        .flatten()
 }
 
 /// Go to the next of the places that a search found.
