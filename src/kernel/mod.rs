@@ -5,6 +5,7 @@
 
 pub mod hooks;
 pub mod legacy;
+pub mod machine;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;

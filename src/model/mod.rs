@@ -4,6 +4,7 @@
 
 pub mod expression;
 pub mod family;
+pub mod names;
 pub mod network;
 pub mod object;
 pub mod ruleset;
@@ -12,6 +13,7 @@ pub mod text;
 
 pub use expression::{Data, Expression, Verdict};
 pub use family::Family;
+pub use names::Names;
 pub use network::Network;
 pub use object::{Object, ObjectData};
 pub use ruleset::{BaseChain, Chain, Flowtable, Policy, Rule, RuleList, Ruleset, Table};

@@ -1,0 +1,162 @@
+//! What the machine calls its numbers: interfaces, protocols, marks, labels, owners of tables, the time zone.
+
+use crate::model::names::{Names, Zone, parse_number_table, parse_protocols};
+use crate::model::{Ruleset, Table, ruleset::table_flags};
+use chrono::{Local, Offset, TimeZone};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Everything that printing this ruleset may look up.
+pub fn names(ruleset: &Ruleset) -> Names {
+    Names {
+        interfaces: interfaces(),
+        protocols: parse_protocols(&read("/etc/protocols")),
+        marks: parse_number_table(&read("/etc/iproute2/rt_marks")),
+        realms: parse_number_table(&read("/etc/iproute2/rt_realms")),
+        device_groups: parse_number_table(&read("/etc/iproute2/group")),
+        conntrack_labels: conntrack_labels(),
+        cgroups: if mentions_cgroups(ruleset) {
+            cgroups()
+        } else {
+            BTreeMap::new()
+        },
+        processes: owners(ruleset),
+        zone: zone(),
+    }
+}
+
+fn read(path: &str) -> String {
+    // A file that is not there means that numbers have no names.
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn interfaces() -> BTreeMap<u32, String> {
+    let Ok(list) = nix::net::if_::if_nameindex() else {
+        return BTreeMap::new();
+    };
+    list.iter()
+        .map(|entry| (entry.index(), entry.name().to_string_lossy().into_owned()))
+        .collect()
+}
+
+/// Where nft of this distribution looks, then where iptables looks.
+fn conntrack_labels() -> BTreeMap<u32, String> {
+    let own = parse_number_table(&read("/etc/nftables/connlabel.conf"));
+    if own.is_empty() {
+        parse_number_table(&read("/etc/connlabel.conf"))
+    } else {
+        own
+    }
+}
+
+fn zone() -> Zone {
+    fn offset_at(seconds: i64) -> i32 {
+        Local
+            .timestamp_opt(seconds, 0)
+            .earliest()
+            .map_or(0, |time| time.offset().fix().local_minus_utc())
+    }
+    Zone {
+        offset_at,
+        offset_now: Local::now().offset().fix().local_minus_utc(),
+    }
+}
+
+/// The word `cgroupv2` cannot be seen without decoding; the expression's name in the raw bytes is enough.
+fn mentions_cgroups(ruleset: &Ruleset) -> bool {
+    ruleset
+        .tables
+        .iter()
+        .flat_map(|table| &table.chains)
+        .any(|chain| {
+            chain
+                .rules
+                .iter()
+                .any(|rule| contains(rule.attributes, b"socket\0"))
+        })
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+/// Inodes of cgroup v2 directories to their paths.
+fn cgroups() -> BTreeMap<u64, String> {
+    fn walk(dir: &Path, below: &str, depth: usize, found: &mut BTreeMap<u64, String>) {
+        let Ok(entries) = fs::read_dir(dir) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let Ok(meta) = entry.metadata() else { continue };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if below.is_empty() {
+                name
+            } else {
+                format!("{below}/{name}")
+            };
+            if meta.is_dir() && depth < 32 {
+                walk(&entry.path(), &path, depth + 1, found);
+            }
+            found.entry(meta.ino()).or_insert(path);
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(Path::new("/sys/fs/cgroup"), "", 0, &mut found);
+    found
+}
+
+/// Names of the processes that own tables.
+fn owners(ruleset: &Ruleset) -> BTreeMap<u32, String> {
+    let owned = |table: &Table| {
+        (table.flags & table_flags::OWNER != 0)
+            .then_some(table.owner)
+            .flatten()
+    };
+    ruleset
+        .tables
+        .iter()
+        .filter_map(|table| owned(table))
+        .filter_map(|port| Some((port, process_of_port(port)?)))
+        .collect()
+}
+
+/// The process that holds the netfilter netlink socket with this port: `/proc/net/netlink` tells the socket's inode.
+pub fn process_of_port(port: u32) -> Option<String> {
+    const NETLINK_NETFILTER: &str = "12";
+    let table = read("/proc/net/netlink");
+    let inode = table.lines().skip(1).find_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (protocol, id, inode) = (fields.get(1)?, fields.get(2)?, fields.get(9)?);
+        (*protocol == NETLINK_NETFILTER && id.parse() == Ok(port)).then(|| (*inode).to_owned())
+    })?;
+    let wanted = format!("socket:[{inode}]");
+    // Most programs get their process id as their first port.
+    let mut pids = vec![port];
+    pids.extend(
+        fs::read_dir("/proc")
+            .ok()?
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| *pid > 1 && *pid != port),
+    );
+    pids.into_iter().find_map(|pid| {
+        let holds = fs::read_dir(format!("/proc/{pid}/fd"))
+            .ok()?
+            .flatten()
+            .any(|entry| {
+                fs::read_link(entry.path()).is_ok_and(|link| link.to_str() == Some(&wanted))
+            });
+        holds.then(|| process_name(pid)).flatten()
+    })
+}
+
+fn process_name(pid: u32) -> Option<String> {
+    let stat = read(&format!("/proc/{pid}/stat"));
+    Some(stat.split_once('(')?.1.rsplit_once(')')?.0.to_owned())
+}

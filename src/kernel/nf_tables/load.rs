@@ -1,0 +1,169 @@
+//! The whole ruleset at one generation.
+//!
+//! The generation id is read before and after; when it moved, everything is read again. The flag on
+//! interrupted dumps alone does not prove that a picture is of one generation.
+
+use super::decode;
+use super::dump::{self, RuleScope};
+use crate::kernel::netlink::{KernelError, Socket};
+use crate::model::{Elements, Family, Name, Ruleset, Set, Table};
+use std::collections::HashMap;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Give up after so many interrupted attempts: somebody changes the ruleset without a pause.
+const ATTEMPTS: usize = 50;
+
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("the ruleset changed {ATTEMPTS} times while it was read; try again when it is quiet")]
+    Restless,
+}
+
+/// Which sets' elements are read with the ruleset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadElements {
+    All,
+    /// Those that belong to one rule; the elements of named sets are read when they are looked at.
+    Anonymous,
+    None,
+}
+
+/// Read everything, again and again until the picture is of one generation.
+pub fn load(socket: &mut Socket, elements: ReadElements) -> Result<Ruleset, LoadError> {
+    for _ in 0..ATTEMPTS {
+        match attempt(socket, elements) {
+            Ok(Some(ruleset)) => return Ok(ruleset),
+            Ok(None) => {}
+            // A table or set can vanish between two dumps; the generation tells that apart from a real error.
+            Err(error) if error.is_transient() || error.errno() == Some(libc::ENOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(LoadError::Restless)
+}
+
+fn attempt(socket: &mut Socket, elements: ReadElements) -> Result<Option<Ruleset>, KernelError> {
+    let generation = dump::generation(socket)?.id;
+    let mut tables = skeleton(socket)?;
+    read_rules(socket, &mut tables)?;
+    for table in &mut tables {
+        let (family, name) = (table.family, table.name.clone());
+        for set in &mut table.sets {
+            if wanted(elements, set) {
+                let list = dump::elements(socket, family, &name, &set.name)?;
+                Arc::make_mut(set).elements = Elements::Read(Arc::new(list));
+            }
+        }
+    }
+    if dump::generation(socket)?.id != generation {
+        return Ok(None);
+    }
+    Ok(Some(Ruleset {
+        generation,
+        tables: tables.into_iter().map(Arc::new).collect(),
+    }))
+}
+
+fn wanted(elements: ReadElements, set: &Set) -> bool {
+    match elements {
+        ReadElements::All => true,
+        ReadElements::Anonymous => set.is_anonymous(),
+        ReadElements::None => false,
+    }
+}
+
+/// Tables with their chains, sets, objects and flowtables; without rules and elements. Milliseconds at any size.
+pub fn skeleton(socket: &mut Socket) -> Result<Vec<Table>, KernelError> {
+    let mut tables = dump::tables(socket)?;
+    let index: HashMap<(Family, Name), usize> = tables
+        .iter()
+        .enumerate()
+        .map(|(index, table)| ((table.family, table.name.clone()), index))
+        .collect();
+    let find = |family: Family, name: Name| index.get(&(family, name)).copied();
+    // What belongs to a table that is not in the list was made after it was read: the generation moved.
+    macro_rules! fill {
+        ($what:ident) => {
+            for (family, table, item) in dump::$what(socket)? {
+                let place = find(family, table).ok_or(KernelError::Interrupted)?;
+                if let Some(table) = tables.get_mut(place) {
+                    table.$what.push(Arc::new(item));
+                }
+            }
+        };
+    }
+    fill!(chains);
+    fill!(sets);
+    // Objects and flowtables may be missing from a kernel's configuration.
+    match dump::objects(socket) {
+        Ok(objects) => {
+            for (family, table, item) in objects {
+                let place = find(family, table).ok_or(KernelError::Interrupted)?;
+                if let Some(table) = tables.get_mut(place) {
+                    table.objects.push(Arc::new(item));
+                }
+            }
+        }
+        Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {}
+        Err(error) => return Err(error),
+    }
+    fill!(flowtables);
+    Ok(tables)
+}
+
+/// Fill in the rules of all chains, by one dump.
+pub fn read_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
+    let mut places: HashMap<(Family, &[u8]), (usize, HashMap<Vec<u8>, usize>)> = HashMap::new();
+    let names: Vec<(Family, Vec<u8>)> = tables
+        .iter()
+        .map(|table| (table.family, crate::model::text::to_bytes(&table.name)))
+        .collect();
+    for (index, (table, (family, name))) in tables.iter_mut().zip(&names).enumerate() {
+        let chains = table
+            .chains
+            .iter_mut()
+            .enumerate()
+            .map(|(index, chain)| {
+                Arc::make_mut(chain).rules.read = true;
+                (crate::model::text::to_bytes(&chain.name), index)
+            })
+            .collect();
+        places.insert((*family, name), (index, chains));
+    }
+    // Rules of one chain arrive together: remember the last place.
+    let mut last: Option<(Family, Vec<u8>, Vec<u8>, usize, usize)> = None;
+    dump::rules(socket, RuleScope::All, |family, attributes| {
+        let place = decode::rule_place(attributes)?;
+        let same = matches!(&last, Some((f, t, c, ..)) if *f == family && t == place.table && c == place.chain);
+        if !same {
+            let (table, chains) = places
+                .get(&(family, place.table))
+                .ok_or(KernelError::Interrupted)?;
+            let chain = chains.get(place.chain).ok_or(KernelError::Interrupted)?;
+            last = Some((
+                family,
+                place.table.to_vec(),
+                place.chain.to_vec(),
+                *table,
+                *chain,
+            ));
+        }
+        if let Some((.., table, chain)) = last.as_ref()
+            && let Some(chain) = tables
+                .get_mut(*table)
+                .and_then(|table| table.chains.get_mut(*chain))
+        {
+            Arc::make_mut(chain).rules.push(place.handle, attributes);
+        }
+        Ok(())
+    })?;
+    for table in tables {
+        for chain in &mut table.chains {
+            Arc::make_mut(chain).rules.shrink();
+        }
+    }
+    Ok(())
+}

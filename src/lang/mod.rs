@@ -1,0 +1,8 @@
+//! Text to model and back: nft and iptables syntax, plain English.
+//!
+//! May use `model` and the pure codecs of `kernel` (decoding attributes); never a socket, a file or a clock.
+//! What depends on the machine (names of interfaces, protocols, marks, the time zone) comes in as [`Names`].
+
+pub mod nft;
+
+pub use crate::model::Names;

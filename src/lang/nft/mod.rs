@@ -1,0 +1,17 @@
+//! The nft language.
+//!
+//! Data: `datatype`, `symbols`, `protocol`, `exthdr`, `keys`. `ast` is what a rule means; `delinearize` makes it from
+//! the kernel's expressions; `print` writes it as `nft list ruleset` does.
+
+pub mod ast;
+pub mod chain;
+pub mod datatype;
+pub mod delinearize;
+pub mod exthdr;
+pub mod facts;
+pub mod json;
+pub mod keys;
+pub mod number;
+pub mod print;
+pub mod protocol;
+pub mod symbols;
