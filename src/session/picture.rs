@@ -1,7 +1,7 @@
 //! What the session hands to the screens, and what the screens may ask of it: plain values.
 
 use crate::model::network::Network;
-use crate::model::{Family, Name, Ruleset};
+use crate::model::{Family, Name, Names, Ruleset};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Picture {
     pub ruleset: Arc<Ruleset>,
     /// Links, addresses, routes, policy rules, neighbours. A clone shares everything.
     pub network: Network,
+    /// What the machine calls its numbers.
+    pub names: Arc<Names>,
     pub rates: Arc<Rates>,
     pub progress: Progress,
     /// Newest last; bounded.

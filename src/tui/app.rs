@@ -284,6 +284,10 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
+        Answer::Elements(printed) => {
+            state.explore.printed = Some(printed);
+            screen::explore::update::settle(state);
+        }
     }
 }
 

@@ -6,9 +6,9 @@
 use super::clean::clean;
 use super::screen::explore::node::{NodeKey, chain_key};
 use super::screen::routes;
-use super::text;
+use super::text::{self, Printer, Texts};
 use crate::model::network::Network;
-use crate::model::{Elements, Family, Name, Ruleset};
+use crate::model::{ElementList, Elements, Family, Name, Ruleset};
 use crate::session::{ChainKey, Picture, RuleKey};
 use fuzzy_matcher::FuzzyMatcher;
 use fuzzy_matcher::skim::SkimMatcherV2;
@@ -39,6 +39,15 @@ pub enum Job {
         picture: Arc<Picture>,
         place: SearchPlace,
         query: String,
+        /// The elements on the screen, where a set is searched.
+        elements: Option<Arc<Texts>>,
+    },
+    /// Print the elements of a set.
+    Elements {
+        picture: Arc<Picture>,
+        family: Family,
+        table: Name,
+        set: Name,
     },
     /// Everything that resembles `query`, best first.
     Find {
@@ -70,6 +79,7 @@ pub enum JobKind {
     Find,
     Order,
     References,
+    Elements,
 }
 
 impl Job {
@@ -79,6 +89,7 @@ impl Job {
             Job::Find { .. } => JobKind::Find,
             Job::Order { .. } => JobKind::Order,
             Job::References { .. } => JobKind::References,
+            Job::Elements { .. } => JobKind::Elements,
         }
     }
 }
@@ -110,6 +121,15 @@ pub enum Answer {
         order: Vec<u32>,
     },
     References(Arc<Incoming>),
+    Elements(Printed),
+}
+
+/// The elements of a set as text, and from what they were made.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    pub set: NodeKey,
+    pub list: Arc<ElementList>,
+    pub texts: Arc<Texts>,
 }
 
 /// Where a search was successful.
@@ -180,7 +200,8 @@ impl Index {
     }
 
     /// None when nobody wants it any more.
-    pub fn build(ruleset: &Ruleset, wanted: &dyn Fn() -> bool) -> Option<Index> {
+    pub fn build(picture: &Picture, wanted: &dyn Fn() -> bool) -> Option<Index> {
+        let ruleset = &picture.ruleset;
         let mut index = Index {
             generation: ruleset.generation,
             rules: ruleset.rule_count(),
@@ -190,13 +211,14 @@ impl Index {
             index.nodes.push((key, kind, clean(&label).into_owned()));
         });
         for table in &ruleset.tables {
+            let printer = Printer::new(table, &picture.names);
             for chain in &table.chains {
                 let key = chain_key(table, chain);
                 for (place, rule) in chain.rules.iter().enumerate() {
                     if place % STRIDE == 0 && !wanted() {
                         return None;
                     }
-                    let text = text::rule_text(ruleset, table, chain, rule);
+                    let text = printer.rule(rule);
                     let text = clean(&text).into_owned();
                     index.lines.push((key.clone(), rule.handle, text));
                 }
@@ -393,6 +415,7 @@ pub fn search(
     picture: &Picture,
     place: &SearchPlace,
     query: &str,
+    elements: Option<&Texts>,
     wanted: &dyn Fn() -> bool,
 ) -> Option<Hits> {
     let ruleset = &picture.ruleset;
@@ -429,23 +452,20 @@ pub fn search(
         NodeKey::Chain(family, table, name) => {
             let table = ruleset.table(*family, table)?;
             let chain = table.chain(name)?;
+            let printer = Printer::new(table, &picture.names);
             for (place, rule) in chain.rules.iter().enumerate() {
                 if place % STRIDE == 0 && !wanted() {
                     return None;
                 }
-                look(place, &text::rule_text(ruleset, table, chain, rule));
+                look(place, &printer.rule(rule));
             }
         }
-        NodeKey::Set(family, table, name) => {
-            let table = ruleset.table(*family, table)?;
-            let set = table.set(name)?;
-            if let Elements::Read(elements) = &set.elements {
-                for (place, raw) in elements.iter().enumerate() {
-                    if place % STRIDE == 0 && !wanted() {
-                        return None;
-                    }
-                    look(place, &text::element_text(table, set, raw));
+        NodeKey::Set(..) => {
+            for (place, text) in elements.iter().flat_map(|texts| texts.iter()).enumerate() {
+                if place % STRIDE == 0 && !wanted() {
+                    return None;
                 }
+                look(place, text);
             }
         }
         _ => {}
@@ -531,8 +551,9 @@ pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) 
             picture,
             place,
             query,
+            elements,
         } => {
-            let hits = search(&picture, &place, &query, wanted)?;
+            let hits = search(&picture, &place, &query, elements.as_deref(), wanted)?;
             Some(Answer::Searched { ticket, hits })
         }
         Job::Find {
@@ -543,7 +564,7 @@ pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) 
         } => {
             let made = match index.take() {
                 Some(made) if made.fits(&picture.ruleset) => made,
-                _ => Arc::new(Index::build(&picture.ruleset, wanted)?),
+                _ => Arc::new(Index::build(&picture, wanted)?),
             };
             *index = Some(made.clone());
             let (mut found, mut of) = find(&made, &query, rules, wanted)?;
@@ -571,6 +592,25 @@ pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) 
         } => {
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
+        }
+        Job::Elements {
+            picture,
+            family,
+            table: table_name,
+            set: set_name,
+        } => {
+            let table = picture.ruleset.table(family, &table_name)?;
+            let set = table.set(&set_name)?;
+            let Elements::Read(list) = &set.elements else {
+                return None;
+            };
+            let printer = Printer::new(table, &picture.names);
+            let texts = printer.elements(set, list, wanted)?;
+            Some(Answer::Elements(Printed {
+                set: NodeKey::Set(family, table_name, set_name),
+                list: list.clone(),
+                texts: Arc::new(texts),
+            }))
         }
     }
 }

@@ -91,11 +91,14 @@ pub fn start(state: &mut State, jump: bool, effects: &mut Vec<Effect>) {
         return;
     }
     let query = state.search.query.clone();
+    let printed = state.explore.printed.as_ref();
+    let elements = printed.map(|printed| printed.texts.clone());
     job(state, effects, |picture| Job::Search {
         ticket,
         picture,
         place,
         query,
+        elements,
     });
 }
 

@@ -1,7 +1,7 @@
 //! The pane below: the line under the cursor in full, who leads here, where it leads, what the kernel runs.
 
-use super::{Content, Pane, about, main_pane};
-use crate::model::{Chain, Elements, Name, Rule, Table};
+use super::{Content, Pane, main_pane};
+use crate::model::{Chain, Name, Rule, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
 use crate::tui::clean::{clean, wrap};
@@ -12,6 +12,7 @@ use crate::tui::{human, text};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+use std::sync::Arc;
 
 /// Rules named in a list of who leads here, before "and N more".
 const SOURCES_MAX: usize = 12;
@@ -115,12 +116,12 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
         }
         Content::Elements(table, set) => {
             let mut left = Lines::new();
-            if let Elements::Read(elements) = &set.elements
-                && let Some(raw) = elements.raw(state.explore.list.selected)
-            {
-                let text = text::element_text(table, set, raw);
-                left.extend(wrapped(state, &clean(&text), columns));
+            let texts = state.explore.texts();
+            if let Some(text) = texts.and_then(|texts| texts.get(state.explore.list.selected)) {
+                left.extend(wrapped(state, &clean(text), columns));
             }
+            let kind = state.explore.printer(picture, table).set_type(set);
+            left.push(fact(state, "type", &clean(&kind)));
             left.extend(sources(
                 state,
                 table,
@@ -128,12 +129,6 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
                 Kind::Set,
                 &set.name,
                 columns,
-            ));
-            let kind = about::kind_of(set);
-            left.push(fact(
-                state,
-                "key",
-                &format!("{} bytes, {kind}", set.key_len),
             ));
             (left, Vec::new())
         }
@@ -154,13 +149,13 @@ fn chain_lines(state: &State, picture: &Picture, columns: usize) -> Lines {
 fn rule_lines(
     state: &State,
     picture: &Picture,
-    table: &Table,
+    table: &Arc<Table>,
     chain: &Chain,
     rule: Rule<'_>,
     columns: usize,
 ) -> Lines {
     let theme = state.theme();
-    let text = text::rule_text(&picture.ruleset, table, chain, rule);
+    let text = state.explore.printer(picture, table).rule(rule);
     let mut lines = wrapped(state, &clean(&text), columns);
     let history = main_pane::history(picture, table, chain, rule.handle);
     match text::rule_counters(rule) {
@@ -208,6 +203,9 @@ fn rule_lines(
     }
     if !references.objects.is_empty() {
         lines.push(fact(state, "uses", &names(&references.objects, "")));
+    }
+    if !references.flowtables.is_empty() {
+        lines.push(fact(state, "offloads", &names(&references.flowtables, "@")));
     }
     if chain.base.is_none() {
         lines.extend(sources(

@@ -14,6 +14,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub fn render(
     state: &State,
@@ -63,8 +64,8 @@ pub fn render(
                 frame,
             );
         }
-        Content::Elements(table, set) => {
-            elements(state, table, set, paint::row(area, 2), list, frame);
+        Content::Elements(_, set) => {
+            elements(state, set, paint::row(area, 2), list, frame);
         }
         Content::Listing(_) => listing(state, ruleset, paint::row(area, 2), list, frame),
         Content::Single(item) => single(state, picture, *item, list, frame),
@@ -111,7 +112,7 @@ fn digits(value: u64) -> usize {
 fn rules(
     state: &State,
     picture: &Picture,
-    table: &Table,
+    table: &Arc<Table>,
     chain: &Chain,
     head: Rect,
     list: Rect,
@@ -169,6 +170,7 @@ fn rules(
     let style = theme.style(Meaning::Column);
     paint::put(frame, head, vec![Span::styled(heads, style)]);
     let hits = line_hits(state);
+    let printer = state.explore.printer(picture, table);
     for (row, line) in visible.enumerate() {
         let place = state.explore.place_of(line);
         let Some(rule) = chain.rules.get(place) else {
@@ -185,7 +187,7 @@ fn rules(
             theme.style(Meaning::Accent),
         )];
         spans.extend(numbers(state, picture, table, chain, rule, &columns));
-        let text = text::rule_text(&picture.ruleset, table, chain, rule);
+        let text = printer.rule(rule);
         let text = without_counters(&clean(&text));
         let query = if hit { state.search.query.as_str() } else { "" };
         // Longer than the line is never seen: do not colour it.
@@ -309,14 +311,7 @@ pub fn without_counters(text: &str) -> String {
     out
 }
 
-fn elements(
-    state: &State,
-    table: &Table,
-    set: &Set,
-    head: Rect,
-    list: Rect,
-    frame: &mut Frame<'_>,
-) {
+fn elements(state: &State, set: &Set, head: Rect, list: Rect, frame: &mut Frame<'_>) {
     let theme = state.theme();
     let Elements::Read(elements) = &set.elements else {
         let heading = format!("{} Reading the elements…", chrome::spinner(state));
@@ -332,7 +327,13 @@ fn elements(
         paint::empty(frame, theme, list, "No elements", &[line]);
         return;
     }
-    let numbers = digits(elements.len() as u64).max(4);
+    let Some(texts) = state.explore.texts() else {
+        let heading = format!("{} Sorting the elements…", chrome::spinner(state));
+        let line = human::plural(elements.len(), "element", "elements");
+        paint::empty(frame, theme, list, &heading, &[&line]);
+        return;
+    };
+    let numbers = digits(texts.len() as u64).max(4);
     let heads = format!(" {:>numbers$}  element", "no.");
     let heads = format!("{heads:<w$}", w = usize::from(head.width));
     paint::put(
@@ -344,9 +345,9 @@ fn elements(
     let visible = state
         .explore
         .list
-        .visible(elements.len(), usize::from(list.height));
+        .visible(texts.len(), usize::from(list.height));
     for (row, line) in visible.enumerate() {
-        let Some(raw) = elements.raw(line) else {
+        let Some(text) = texts.get(line) else {
             continue;
         };
         let area = paint::row(list, row as u16);
@@ -355,7 +356,6 @@ fn elements(
             ..area
         };
         let hit = hits.is_some_and(|hits| hits.binary_search(&(line as u32)).is_ok());
-        let text = text::element_text(table, set, raw);
         let query = if hit { state.search.query.as_str() } else { "" };
         let mut spans = vec![
             Span::styled(if hit { "›" } else { " " }, theme.style(Meaning::Accent)),
@@ -364,7 +364,7 @@ fn elements(
                 theme.style(Meaning::Dim),
             ),
         ];
-        spans.extend(paint::syntax(theme, &clean(&text), query));
+        spans.extend(paint::syntax(theme, &clean(text), query));
         paint::put(frame, area, spans);
         select(state, frame, area, line);
     }

@@ -12,15 +12,17 @@ pub mod tree;
 pub mod tree_pane;
 pub mod update;
 
-use crate::model::{Chain, Elements, Rule, Ruleset, Set, Table};
-use crate::session::ChainKey;
+use crate::model::{Chain, ElementList, Rule, Ruleset, Set, Table};
+use crate::session::{ChainKey, Picture};
 use crate::tui::action::Layer;
-use crate::tui::job::{Incoming, Sort};
+use crate::tui::job::{Incoming, Printed, Sort};
+use crate::tui::text::{Printer, Texts};
 use crate::tui::widget::list::ListState;
 use crate::tui::widget::paint;
 use node::{Item, Node, NodeKey};
 use ratatui::layout::Rect;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tree::Tree;
@@ -64,6 +66,12 @@ pub struct Explore {
     pub places: HashMap<NodeKey, (usize, Option<u64>)>,
     /// What the session was told to read first.
     pub shown: Vec<ChainKey>,
+    /// Prints rules of the table that is on the screen.
+    pub printer: Option<Rc<Printer>>,
+    /// The elements of the set that is on the screen.
+    pub printed: Option<Printed>,
+    /// What `printed` was asked to be made from.
+    pub printing: Option<Arc<ElementList>>,
     /// The last set whose elements were asked for, and when.
     pub elements_asked: Option<(NodeKey, Duration)>,
     /// A person has chosen where to be; new pictures do not choose any more.
@@ -125,11 +133,22 @@ impl Explore {
         match self.content(ruleset) {
             Content::Nothing | Content::Single(_) => 0,
             Content::Rules(_, chain) => chain.rules.len(),
-            Content::Elements(_, set) => match &set.elements {
-                Elements::NotRead => 0,
-                Elements::Read(elements) => elements.len(),
-            },
+            Content::Elements(..) => self.texts().map_or(0, |texts| texts.len()),
             Content::Listing(_) => self.listing.len(),
+        }
+    }
+
+    /// The elements of the selected set, once they are printed.
+    pub fn texts(&self) -> Option<&Texts> {
+        let printed = self.printed.as_ref()?;
+        (Some(&printed.set) == self.tree.selected.as_ref()).then_some(&*printed.texts)
+    }
+
+    /// What prints the rules of this table.
+    pub fn printer(&self, picture: &Picture, table: &Arc<Table>) -> Rc<Printer> {
+        match &self.printer {
+            Some(printer) if printer.fits(table) => printer.clone(),
+            _ => Rc::new(Printer::new(table, &picture.names)),
         }
     }
 

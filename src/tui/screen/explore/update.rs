@@ -2,7 +2,7 @@
 
 use super::node::{Item, NodeKey, chain_key};
 use super::{Content, Pane, list_area};
-use crate::model::{Elements, Name, Ruleset};
+use crate::model::{ElementList, Elements, Name, Ruleset};
 use crate::session::{ChainKey, Command, Picture};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State, job};
@@ -69,6 +69,7 @@ pub fn pictured(state: &mut State, previous: Option<&Picture>, effects: &mut Vec
     if state.explore.sort != Sort::Place {
         ask_order(state, effects);
     }
+    prepare(state, &ruleset, effects);
     show_chain(state, &ruleset, effects);
     ask_references(state, &ruleset, effects);
     settle(state);
@@ -152,15 +153,54 @@ fn entered(
     explore.order = Default::default();
     explore.details_scroll = 0;
     explore.elements_asked = None;
+    explore.printing = None;
+    if explore.printed.as_ref().map(|printed| &printed.set) != explore.tree.selected.as_ref() {
+        explore.printed = None;
+    }
     list_children(state, ruleset);
     if state.explore.sort == Sort::Place {
         find_rule_again(state, ruleset);
     }
     ask_order(state, effects);
+    prepare(state, ruleset, effects);
     show_chain(state, ruleset, effects);
     ask_references(state, ruleset, effects);
     settle(state);
     take_handle(state, ruleset);
+}
+
+/// Keep what prints the table on the screen, and have the elements of the set on the screen printed.
+fn prepare(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+    let Some(picture) = state.picture.clone() else {
+        return;
+    };
+    match state.explore.content(ruleset) {
+        Content::Rules(table, _) => {
+            let printer = state.explore.printer(&picture, table);
+            state.explore.printer = Some(printer);
+        }
+        Content::Elements(table, set) => {
+            let printer = state.explore.printer(&picture, table);
+            state.explore.printer = Some(printer);
+            let Elements::Read(list) = &set.elements else {
+                return;
+            };
+            let key = NodeKey::Set(table.family, table.name.clone(), set.name.clone());
+            let same = |other: &Arc<ElementList>| Arc::ptr_eq(other, list);
+            let printed = state.explore.printed.as_ref();
+            let done = printed.is_some_and(|p| p.set == key && same(&p.list));
+            if !done && !state.explore.printing.as_ref().is_some_and(same) {
+                state.explore.printing = Some(list.clone());
+                effects.push(Effect::Job(Job::Elements {
+                    picture,
+                    family: table.family,
+                    table: table.name.clone(),
+                    set: set.name.clone(),
+                }));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Tell the session what is on the screen.
@@ -603,17 +643,19 @@ fn back(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
 }
 
 fn copy_text(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+    let Some(picture) = state.picture.clone() else {
+        return;
+    };
     let text = match state.explore.content(ruleset) {
-        Content::Rules(..) => state
-            .explore
-            .rule(ruleset)
-            .map(|(table, chain, _, rule)| text::rule_text(ruleset, table, chain, rule)),
-        Content::Elements(table, set) => match &set.elements {
-            Elements::Read(elements) => elements
-                .raw(state.explore.list.selected)
-                .map(|raw| text::element_text(table, set, raw)),
-            Elements::NotRead => None,
-        },
+        Content::Rules(..) => {
+            let rule = state.explore.rule(ruleset);
+            rule.map(|(table, _, _, rule)| state.explore.printer(&picture, table).rule(rule))
+        }
+        Content::Elements(..) => {
+            let texts = state.explore.texts();
+            let text = texts.and_then(|texts| texts.get(state.explore.list.selected));
+            text.map(str::to_string)
+        }
         Content::Listing(_) => {
             let node = state.explore.listing.get(state.explore.list.selected);
             node.and_then(|node| node.item(ruleset)).and_then(name_of)
