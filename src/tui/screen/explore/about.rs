@@ -95,7 +95,7 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
             if !flags.is_empty() {
                 parts.push(vec![dim(&flags.join(", "))]);
             }
-            if let Some(count) = count(set) {
+            if let Some(count) = count(state, set) {
                 let mut text = human::plural(count, "element", "elements");
                 if let Some(size) = set.size {
                     text = format!("{text} of {}", human::exact(size.into()));
@@ -161,9 +161,16 @@ pub fn kind_of(set: &Set) -> &'static str {
     }
 }
 
-/// Elements of a set, where known.
-pub fn count(set: &Set) -> Option<usize> {
+/// Elements of a set as nft counts them, where known: the kernel has two for most intervals.
+pub fn count(state: &State, set: &Set) -> Option<usize> {
+    if let Some(printed) = &state.explore.printed
+        && let Elements::Read(list) = &set.elements
+        && std::sync::Arc::ptr_eq(&printed.list, list)
+    {
+        return Some(printed.texts.len());
+    }
     match &set.elements {
+        _ if set.has(crate::model::set::flags::INTERVAL) => None,
         Elements::Read(elements) => Some(elements.len()),
         Elements::NotRead => set.count.map(|count| count as usize),
     }

@@ -106,7 +106,7 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
                 return (chain_lines(state, picture, columns), Vec::new());
             };
             let mut left = rule_lines(state, picture, table, chain, rule, columns);
-            let kernel = expression_lines(state, rule);
+            let kernel = expression_lines(state, rule, columns);
             if apart {
                 return (left, kernel);
             }
@@ -121,7 +121,7 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
                 left.extend(wrapped(state, &clean(text), columns));
             }
             let kind = state.explore.printer(picture, table).set_type(set);
-            left.push(fact(state, "type", &clean(&kind)));
+            left.extend(wrapped(state, &clean(&kind), columns));
             left.extend(sources(
                 state,
                 table,
@@ -220,12 +220,24 @@ fn rule_lines(
     lines
 }
 
-fn expression_lines(state: &State, rule: Rule<'_>) -> Lines {
+fn expression_lines(state: &State, rule: Rule<'_>, columns: usize) -> Lines {
     let style = state.theme().style(Meaning::Dim);
-    text::rule_expressions(rule)
-        .into_iter()
-        .map(|line| Line::from(vec![Span::styled(clean(&line).into_owned(), style)]))
-        .collect()
+    let mut lines = Lines::new();
+    for line in text::rule_expressions(rule) {
+        let line = clean(&line);
+        for (place, range) in wrap(&line, columns.saturating_sub(2))
+            .into_iter()
+            .enumerate()
+        {
+            let indent = if place == 0 { "" } else { "  " };
+            let piece = line.get(range).unwrap_or_default();
+            lines.push(Line::from(vec![Span::styled(
+                format!("{indent}{piece}"),
+                style,
+            )]));
+        }
+    }
+    lines
 }
 
 enum Kind {

@@ -425,7 +425,7 @@ fn listed(state: &State, item: Item<'_>, name_width: usize) -> Vec<Span<'static>
             Some(chain.rules.len()),
         ),
         Item::Chain(_, chain) => ("· ", &chain.name, Meaning::Chain, Some(chain.rules.len())),
-        Item::Set(_, set) => ("@", &set.name, Meaning::Set, about::count(set)),
+        Item::Set(_, set) => ("@", &set.name, Meaning::Set, about::count(state, set)),
         Item::Flowtable(_, flowtable) => ("⇄ ", &flowtable.name, Meaning::Object, None),
         Item::Object(_, object) => ("∑ ", &object.name, Meaning::Object, None),
         _ => ("", "", Meaning::Text, None),

@@ -3,10 +3,10 @@
 //! The widget walks everything it is given on every frame, so it is given the window and what is above
 //! it; a tree of 30,000 open chains costs as much as one of 30.
 
-use super::Pane;
 use super::node::{Item, Node};
 use super::symbols;
 use super::tree::Row;
+use super::{Pane, about};
 use crate::model::{Policy, Ruleset};
 use crate::tui::app::State;
 use crate::tui::clean::{elide, width};
@@ -222,13 +222,7 @@ fn tail(theme: &Theme, item: Item<'_>, node: &Node, state: &State) -> Vec<Span<'
             }
             None => vec![number(chain.rules.len())],
         },
-        Item::Set(_, set) => {
-            let count = match &set.elements {
-                crate::model::Elements::Read(elements) => Some(elements.len()),
-                crate::model::Elements::NotRead => set.count.map(|count| count as usize),
-            };
-            count.map(number).into_iter().collect()
-        }
+        Item::Set(_, set) => about::count(state, set).map(number).into_iter().collect(),
         Item::Flowtable(..) => Vec::new(),
         Item::Object(_, object) => vec![dim(symbols::object_kind(object.kind))],
     }
