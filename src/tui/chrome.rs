@@ -116,6 +116,9 @@ fn header_parts(state: &State) -> Vec<Vec<Span<'static>>> {
     };
     parts.push(vec![value(writable.into())]);
     let mut backends = vec!["nf_tables".to_string()];
+    if picture.ruleset.tables.is_empty() {
+        backends = vec!["no tables".into()];
+    }
     for table in &picture.ruleset.tables {
         if owner::is_xtables(table)
             && let Some(name) = owner::of_table(table)
@@ -125,6 +128,9 @@ fn header_parts(state: &State) -> Vec<Vec<Span<'static>>> {
         }
     }
     parts.push(vec![value(backends.join(" + "))]);
+    if picture.ruleset.tables.is_empty() {
+        return parts;
+    }
     let generation = picture.ruleset.generation.to_string();
     parts.push(vec![dim("gen "), value(generation)]);
     let rules = human::count(picture.ruleset.rule_count() as u64);

@@ -51,7 +51,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
         }
     } else if areas.body.contains(at) {
         match state.screen {
-            Screen::Explore => screen::explore::update::click(state, x, y, effects),
+            Screen::Explore => screen::explore::pointer::click(state, x, y, effects),
             Screen::Routes => screen::routes::update::click(state, x, y),
         }
     }
@@ -67,7 +67,7 @@ fn wheel(state: &mut State, x: u16, y: u16, lines: isize, effects: &mut Vec<Effe
     }
     if chrome::areas(state.size).body.contains((x, y).into()) {
         match state.screen {
-            Screen::Explore => screen::explore::update::wheel(state, x, y, lines, effects),
+            Screen::Explore => screen::explore::pointer::wheel(state, x, y, lines, effects),
             Screen::Routes => screen::routes::update::wheel(state, x, y, lines),
         }
     }

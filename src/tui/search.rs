@@ -52,7 +52,7 @@ pub fn open(state: &mut State) {
 fn place(state: &State) -> SearchPlace {
     match routes::update::searched(state) {
         Some(item) => SearchPlace::Network(item),
-        None => explore::update::search_place(state),
+        None => explore::go::search_place(state),
     }
 }
 
@@ -62,7 +62,7 @@ fn go(state: &mut State, forward: bool, here: bool, effects: &mut Vec<Effect>) {
             let places = places.clone();
             routes::update::go_to_line(state, &places, forward, here);
         }
-        _ => explore::update::go_to_hit(state, forward, here, effects),
+        _ => explore::go::go_to_hit(state, forward, here, effects),
     }
 }
 

@@ -176,7 +176,7 @@ fn accept(state: &mut State, target: Target, effects: &mut Vec<Effect>) {
         }
         target => {
             state.screen = app::Screen::Explore;
-            explore::update::go_to(state, target, effects);
+            explore::go::go_to(state, target, effects);
         }
     }
 }

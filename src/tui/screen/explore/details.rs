@@ -1,6 +1,6 @@
 //! The pane below: the line under the cursor in full, who leads here, where it leads, what the kernel runs.
 
-use super::{Content, Pane, main_pane};
+use super::{Content, Pane, rules};
 use crate::model::{Chain, Name, Rule, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
@@ -157,7 +157,7 @@ fn rule_lines(
     let theme = state.theme();
     let text = state.explore.printer(picture, table).rule(rule);
     let mut lines = wrapped(state, &clean(&text), columns);
-    let history = main_pane::history(picture, table, chain, rule.handle);
+    let history = rules::history(picture, table, chain, rule.handle);
     match text::rule_counters(rule) {
         Some((packets, bytes)) => {
             let text = format!(

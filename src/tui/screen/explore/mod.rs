@@ -3,10 +3,15 @@
 //! May use `model`, `session`'s picture types and the rest of `tui`; prints rules through `tui::text`.
 
 pub mod about;
+mod copy;
 pub mod details;
+pub mod go;
+mod listing;
 pub mod main_pane;
 pub mod node;
+pub mod pointer;
 pub mod render;
+mod rules;
 pub mod symbols;
 pub mod tree;
 pub mod tree_pane;

@@ -1,32 +1,33 @@
 //! What happens on Explore.
 
-use super::node::{Item, NodeKey, chain_key};
+use super::copy::copy_text;
+use super::go::{back, follow, go_to, targets};
+use super::node::{NodeKey, chain_key};
 use super::{Content, Pane, list_area};
-use crate::model::{ElementList, Elements, Name, Ruleset};
+use crate::model::{ElementList, Elements, Ruleset};
 use crate::session::{ChainKey, Command, Picture};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State, job};
 use crate::tui::effect::Effect;
-use crate::tui::job::{Found, Hits, Job, SearchPlace, Sort, Target};
-use crate::tui::overlay::finder;
-use crate::tui::{search, text};
+use crate::tui::job::{Job, Sort, Target};
+use crate::tui::search;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a set must stay selected before its elements are read.
 const DWELL: Duration = Duration::from_millis(200);
+
 /// How long to wait before elements are asked for again.
 const RETRY: Duration = Duration::from_secs(5);
-const HISTORY_MAX: usize = 100;
 
-fn main_height(state: &State, ruleset: &Ruleset) -> usize {
+pub(super) fn main_height(state: &State, ruleset: &Ruleset) -> usize {
     let content = state.explore.content(ruleset);
     let panes = state.explore.panes(state.body(), &content);
     let main = panes.main.map(|main| list_area(main, &content));
     usize::from(main.map_or(1, |area| area.height))
 }
 
-fn tree_height(state: &State) -> usize {
+pub(super) fn tree_height(state: &State) -> usize {
     usize::from(state.body().height.saturating_sub(1))
 }
 
@@ -125,7 +126,7 @@ fn find_rule_again(state: &mut State, ruleset: &Ruleset) {
     }
 }
 
-fn take_handle(state: &mut State, ruleset: &Ruleset) {
+pub(super) fn take_handle(state: &mut State, ruleset: &Ruleset) {
     state.explore.handle = state
         .explore
         .rule(ruleset)
@@ -133,7 +134,7 @@ fn take_handle(state: &mut State, ruleset: &Ruleset) {
 }
 
 /// Another node was selected in the tree.
-fn entered(
+pub(super) fn entered(
     state: &mut State,
     ruleset: &Ruleset,
     before: Option<NodeKey>,
@@ -316,6 +317,9 @@ pub fn enabled(state: &State, action: Action) -> bool {
     };
     let explore = &state.explore;
     let ruleset = &picture.ruleset;
+    if ruleset.tables.is_empty() {
+        return false;
+    }
     match action {
         Action::Expand | Action::Collapse | Action::CollapseAll => explore.focus == Pane::Tree,
         Action::ToggleTree => !explore.zoom,
@@ -335,35 +339,6 @@ pub fn enabled(state: &State, action: Action) -> bool {
         Action::CopyHandle => explore.focus != Pane::Tree && explore.rule(ruleset).is_some(),
         _ => true,
     }
-}
-
-/// Where the rule under the cursor points.
-fn targets(state: &State, ruleset: &Ruleset) -> Vec<Target> {
-    let Some((table, _, _, rule)) = state.explore.rule(ruleset) else {
-        return Vec::new();
-    };
-    let family = table.family;
-    let here = || table.name.clone();
-    let references = text::rule_references(rule);
-    let mut keys: Vec<NodeKey> = Vec::new();
-    let chains = references.jumps.into_iter();
-    keys.extend(chains.map(|name| NodeKey::Chain(family, here(), name)));
-    let sets = references.sets.into_iter();
-    keys.extend(sets.map(|name| NodeKey::Set(family, here(), name)));
-    for name in references.objects {
-        let same = |object: &&Arc<crate::model::Object>| object.name == name;
-        if let Some(object) = table.objects.iter().find(same) {
-            keys.push(NodeKey::Object(family, here(), name, object.kind));
-        }
-    }
-    let mut unique: Vec<Target> = Vec::new();
-    for key in keys {
-        let target = Target::Node(key);
-        if !unique.contains(&target) {
-            unique.push(target);
-        }
-    }
-    unique
 }
 
 pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -474,7 +449,7 @@ pub fn scroll_details(state: &mut State, action: Action) {
 }
 
 /// The cursor of the tree has moved.
-fn cursor_moved(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+pub(super) fn cursor_moved(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     let before = state.explore.tree.selected.clone();
     state.explore.tree.take_cursor(ruleset);
     if state.explore.tree.selected != before {
@@ -507,7 +482,7 @@ fn turn_pane(state: &mut State, ruleset: &Ruleset, forward: bool) {
     }
 }
 
-fn expand(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+pub(super) fn expand(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     let Some(row) = state
         .explore
         .tree
@@ -534,7 +509,7 @@ fn expand(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     }
 }
 
-fn collapse(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+pub(super) fn collapse(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     let at = state.explore.tree.list.selected;
     let Some(row) = state.explore.tree.rows.get(at) else {
         return;
@@ -551,286 +526,5 @@ fn collapse(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     if let Some(parent) = above.iter().rposition(|row| row.depth < depth) {
         state.explore.tree.list.selected = parent;
         cursor_moved(state, ruleset, effects);
-    }
-}
-
-fn remember(state: &mut State) {
-    let explore = &mut state.explore;
-    if let Some(key) = explore.tree.selected.clone() {
-        explore.history.push((key, explore.handle));
-        if explore.history.len() > HISTORY_MAX {
-            explore.history.remove(0);
-        }
-    }
-}
-
-fn follow(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
-    let mut targets = targets(state, ruleset);
-    if targets.len() > 1 {
-        let found = targets.into_iter().map(|target| {
-            let (kind, label) = match &target {
-                Target::Node(key @ NodeKey::Chain(..)) => ("chain", key.label()),
-                Target::Node(key @ NodeKey::Set(..)) => ("set", key.label()),
-                Target::Node(key) => ("object", key.label()),
-                _ => ("", String::new()),
-            };
-            Found {
-                target,
-                kind,
-                label,
-                hits: Vec::new(),
-                score: 0,
-            }
-        });
-        let found = found.collect();
-        finder::choose(state, "This rule points to".into(), found);
-    } else if let Some(target) = targets.pop() {
-        go_to(state, target, effects);
-    }
-}
-
-/// Go to a node or a rule, wherever it is.
-pub fn go_to(state: &mut State, target: Target, effects: &mut Vec<Effect>) {
-    let Some(ruleset) = state.ruleset() else {
-        return;
-    };
-    let (key, handle) = match target {
-        Target::Node(key) => (key, None),
-        Target::Rule(chain, handle) => (NodeKey::chain(&chain), Some(handle)),
-        Target::Line(..) | Target::Action(_) => return,
-    };
-    state.explore.touched = true;
-    remember(state);
-    move_to(state, &ruleset, key, handle, effects);
-}
-
-fn move_to(
-    state: &mut State,
-    ruleset: &Ruleset,
-    key: NodeKey,
-    handle: Option<u64>,
-    effects: &mut Vec<Effect>,
-) {
-    let before = state.explore.tree.selected.clone();
-    let holds_lines = matches!(key, NodeKey::Chain(..) | NodeKey::Set(..));
-    let label = key.label();
-    if !state.explore.tree.select(ruleset, key) {
-        state.notify(Level::Warning, format!("{label} is not there any more"));
-        return;
-    }
-    state.explore.zoom = false;
-    if state.explore.tree.selected != before {
-        entered(state, ruleset, before, effects);
-    }
-    if holds_lines {
-        state.explore.focus = Pane::Main;
-    }
-    if let (Some(handle), Content::Rules(_, chain)) = (handle, state.explore.content(ruleset)) {
-        let place = chain.rules.index_of(handle);
-        if let Some(line) = place.and_then(|place| state.explore.line_of(place)) {
-            let (len, height) = (chain.rules.len(), main_height(state, ruleset));
-            state.explore.list.jump(line, len, height);
-        }
-        state.explore.handle = Some(handle);
-    }
-    settle(state);
-}
-
-fn back(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
-    if let Some((key, handle)) = state.explore.history.pop() {
-        move_to(state, ruleset, key, handle, effects);
-    }
-}
-
-fn copy_text(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
-    let Some(picture) = state.picture.clone() else {
-        return;
-    };
-    let text = match state.explore.content(ruleset) {
-        Content::Rules(..) => {
-            let rule = state.explore.rule(ruleset);
-            rule.map(|(table, _, _, rule)| state.explore.printer(&picture, table).rule(rule))
-        }
-        Content::Elements(..) => {
-            let texts = state.explore.texts();
-            let text = texts.and_then(|texts| texts.get(state.explore.list.selected));
-            text.map(str::to_string)
-        }
-        Content::Listing(_) => {
-            let node = state.explore.listing.get(state.explore.list.selected);
-            node.and_then(|node| node.item(ruleset)).and_then(name_of)
-        }
-        _ => None,
-    };
-    if let Some(text) = text {
-        state.notify(Level::Info, format!("copied: {text}"));
-        effects.push(Effect::Copy(text));
-    }
-}
-
-fn name_of(item: Item<'_>) -> Option<String> {
-    let name: &Name = match item {
-        Item::Table(table) => &table.name,
-        Item::Chain(_, chain) => &chain.name,
-        Item::Set(_, set) => &set.name,
-        Item::Flowtable(_, flowtable) => &flowtable.name,
-        Item::Object(_, object) => &object.name,
-        _ => return None,
-    };
-    Some(name.to_string())
-}
-
-/// What a search on this screen looks through now.
-pub fn search_place(state: &State) -> SearchPlace {
-    let lines = state.explore.focus != Pane::Tree;
-    match &state.explore.tree.selected {
-        Some(key @ (NodeKey::Chain(..) | NodeKey::Set(..))) if lines => {
-            SearchPlace::Lines(key.clone())
-        }
-        _ => SearchPlace::Tree,
-    }
-}
-
-/// Go to the next hit of the search; `here` counts the current line too.
-pub fn go_to_hit(state: &mut State, forward: bool, here: bool, effects: &mut Vec<Effect>) {
-    let (Some(ruleset), Some(hits)) = (state.ruleset(), state.search.hits.clone()) else {
-        return;
-    };
-    match hits {
-        Hits::Lines(places) => {
-            let sorted = state.explore.order.places.is_some();
-            let mut lines: Vec<usize> = places
-                .iter()
-                .filter_map(|place| {
-                    if sorted {
-                        state.explore.line_of(*place as usize)
-                    } else {
-                        Some(*place as usize)
-                    }
-                })
-                .collect();
-            if sorted {
-                lines.sort_unstable();
-            }
-            let at = state.explore.list.selected;
-            let next = if forward {
-                let after = |line: &&usize| **line > at || (here && **line == at);
-                lines.iter().find(after).or_else(|| lines.first())
-            } else {
-                lines
-                    .iter()
-                    .rfind(|line| **line < at)
-                    .or_else(|| lines.last())
-            };
-            if let Some(line) = next.copied() {
-                let (len, height) = (state.explore.len(&ruleset), main_height(state, &ruleset));
-                state.explore.list.jump(line, len, height);
-                take_handle(state, &ruleset);
-            }
-        }
-        Hits::Nodes(nodes) => {
-            let selected = state.explore.tree.selected.clone();
-            let at = nodes.iter().position(|key| Some(key) == selected.as_ref());
-            let count = nodes.len();
-            let next = match at {
-                Some(at) if here => at,
-                Some(at) if forward => (at + 1) % count,
-                Some(at) => (at + count - 1) % count,
-                None => 0,
-            };
-            if let Some(key) = nodes.get(next).cloned() {
-                let before = state.explore.tree.selected.clone();
-                state.explore.touched = true;
-                if state.explore.tree.select(&ruleset, key) && state.explore.tree.selected != before
-                {
-                    entered(state, &ruleset, before, effects);
-                }
-                let (rows, height) = (state.explore.tree.rows.len(), tree_height(state));
-                let line = state.explore.tree.list.selected;
-                state.explore.tree.list.jump(line, rows, height);
-            }
-        }
-    }
-}
-
-/// A click into the body of the screen.
-pub fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
-    let Some(ruleset) = state.ruleset() else {
-        return;
-    };
-    state.explore.touched = true;
-    let content = state.explore.content(&ruleset);
-    let panes = state.explore.panes(state.body(), &content);
-    let list = panes.main.map(|main| list_area(main, &content));
-    let at = (x, y).into();
-    if let Some(tree) = panes.tree.filter(|tree| tree.contains(at)) {
-        state.explore.focus = Pane::Tree;
-        let rows = state.explore.tree.rows.len();
-        let visible = state.explore.tree.list.visible(rows, tree_height(state));
-        let line = usize::from(y.saturating_sub(tree.y + 1));
-        if y == tree.y || line >= visible.len() {
-            return;
-        }
-        let line = visible.start + line;
-        let again = state.explore.tree.list.selected == line;
-        state.explore.tree.list.selected = line;
-        if again {
-            let row = state.explore.tree.rows.get(line);
-            match row {
-                Some(row) if row.expandable && row.open => collapse(state, &ruleset, effects),
-                Some(_) => expand(state, &ruleset, effects),
-                None => {}
-            }
-        }
-        cursor_moved(state, &ruleset, effects);
-    } else if let Some(list) = list.filter(|list| list.contains(at)) {
-        let len = state.explore.len(&ruleset);
-        let visible = state.explore.list.visible(len, usize::from(list.height));
-        let line = visible.start + usize::from(y - list.y);
-        let again = state.explore.focus == Pane::Main && state.explore.list.selected == line;
-        state.explore.focus = Pane::Main;
-        if line < len {
-            state.explore.list.selected = line;
-            take_handle(state, &ruleset);
-            if again {
-                let open = [Action::OpenItem, Action::Follow];
-                if let Some(action) = open.into_iter().find(|a| enabled(state, *a)) {
-                    perform(state, action, effects);
-                }
-            }
-        }
-    } else if panes.main.is_some_and(|main| main.contains(at)) {
-        state.explore.focus = Pane::Main;
-    } else if [panes.details, panes.extra]
-        .into_iter()
-        .flatten()
-        .any(|pane| pane.contains(at))
-    {
-        state.explore.focus = Pane::Details;
-    }
-    settle(state);
-}
-
-/// The wheel over the body of the screen.
-pub fn wheel(state: &mut State, x: u16, y: u16, lines: isize, effects: &mut Vec<Effect>) {
-    let Some(ruleset) = state.ruleset() else {
-        return;
-    };
-    let content = state.explore.content(&ruleset);
-    let panes = state.explore.panes(state.body(), &content);
-    let at = (x, y).into();
-    if panes.tree.is_some_and(|tree| tree.contains(at)) {
-        let (rows, height) = (state.explore.tree.rows.len(), tree_height(state));
-        state.explore.tree.list.scroll(lines, rows, height);
-        cursor_moved(state, &ruleset, effects);
-    } else if panes.main.is_some_and(|main| main.contains(at)) {
-        let (len, height) = (state.explore.len(&ruleset), main_height(state, &ruleset));
-        state.explore.list.scroll(lines, len, height);
-        take_handle(state, &ruleset);
-    } else {
-        let action = if lines < 0 { Action::Up } else { Action::Down };
-        for _ in 0..lines.unsigned_abs() {
-            scroll_details(state, action);
-        }
     }
 }

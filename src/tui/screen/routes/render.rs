@@ -176,10 +176,15 @@ fn render_list(
         .collect();
     let columns = lines::columns(item);
     let room = usize::from(list.width.saturating_sub(2));
-    let widths = widths(columns, &cells, room);
+    let gap = if room >= 80 { 2 } else { 1 };
+    let widths = widths(
+        columns,
+        &cells,
+        room.saturating_sub((gap - 1) * columns.len()),
+    );
     let mut heads = String::from(" ");
     for ((head, _, _), width) in columns.iter().zip(&widths) {
-        heads.push_str(&format!("{head:<width$} "));
+        heads.push_str(&format!("{head:<w$}", w = width + gap));
     }
     let heads = format!("{heads:<w$}", w = usize::from(list.width));
     let heads = Span::styled(heads, theme.style(Meaning::Column));
@@ -206,7 +211,7 @@ fn render_list(
             } else {
                 elide(&text, *width_of)
             };
-            let fill = (width_of + 1).saturating_sub(width(&text));
+            let fill = (width_of + gap).saturating_sub(width(&text));
             spans.extend(paint::plain(theme, &text, theme.style(meaning), query));
             spans.push(Span::raw(" ".repeat(fill)));
         }
