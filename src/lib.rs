@@ -7,3 +7,4 @@ pub mod lab;
 pub mod lang;
 pub mod model;
 pub mod session;
+pub mod tui;

@@ -1,0 +1,197 @@
+//! The registry of everything a person can make the program do.
+//!
+//! One row per action; keymaps, footer, help and palette are all made from these rows, so that none of
+//! them can say something the others do not know.
+
+/// Where a row belongs: the keymap layer whose help lists it. Names are those of the keymap files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Layer {
+    /// Works everywhere, also while typing.
+    Always,
+    /// Works everywhere unless something is being typed.
+    Global,
+    /// Moving in whatever list has the focus.
+    List,
+    Explore,
+    Tree,
+    Rules,
+    Details,
+    Routes,
+    /// Help and messages.
+    Dialog,
+    /// The palette and find.
+    Finder,
+    /// The search line and the other one-line fields.
+    Prompt,
+}
+
+impl Layer {
+    pub const ALL: [Layer; 11] = [
+        Layer::Always,
+        Layer::Global,
+        Layer::List,
+        Layer::Explore,
+        Layer::Tree,
+        Layer::Rules,
+        Layer::Details,
+        Layer::Routes,
+        Layer::Dialog,
+        Layer::Finder,
+        Layer::Prompt,
+    ];
+
+    /// The name in keymap files.
+    pub fn id(self) -> &'static str {
+        match self {
+            Layer::Always => "always",
+            Layer::Global => "global",
+            Layer::List => "list",
+            Layer::Explore => "explore",
+            Layer::Tree => "explore-tree",
+            Layer::Rules => "explore-rules",
+            Layer::Details => "explore-details",
+            Layer::Routes => "routes",
+            Layer::Dialog => "dialog",
+            Layer::Finder => "finder",
+            Layer::Prompt => "prompt",
+        }
+    }
+
+    /// The heading in help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Layer::Always => "Always",
+            Layer::Global => "Everywhere",
+            Layer::List => "Moving",
+            Layer::Explore => "Explore",
+            Layer::Tree => "Explore: tree",
+            Layer::Rules => "Explore: rules and elements",
+            Layer::Details => "Explore: details",
+            Layer::Routes => "Routes",
+            Layer::Dialog => "Help and messages",
+            Layer::Finder => "Palette and find",
+            Layer::Prompt => "Search line",
+        }
+    }
+
+    pub fn from_id(id: &str) -> Option<Layer> {
+        Layer::ALL.into_iter().find(|layer| layer.id() == id)
+    }
+}
+
+/// One row of the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub action: Action,
+    /// The name in keymap files.
+    pub id: &'static str,
+    /// One or two words for the footer.
+    pub label: &'static str,
+    /// One line for help and palette.
+    pub help: &'static str,
+    /// Place in the footer, 1 first; 0: not in the footer.
+    pub footer: u8,
+    /// The palette offers it.
+    pub palette: bool,
+}
+
+macro_rules! actions {
+    ($($action:ident $id:literal $label:literal $footer:literal $palette:literal $help:literal;)*) => {
+        /// Everything a person can make the program do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action { $($action),* }
+
+        pub const ACTIONS: &[Row] = &[
+            $(Row { action: Action::$action, id: $id, label: $label, help: $help, footer: $footer, palette: $palette }),*
+        ];
+    };
+}
+
+#[rustfmt::skip]
+actions! {
+    // action      id                  label        footer palette help
+    Help           "help"              "help"           2 true  "explain this screen and list its keys";
+    Quit           "quit"              "quit"           3 true  "leave hookscope; nothing in the kernel changes";
+    Suspend        "suspend"           "suspend"        0 true  "stop hookscope and return to the shell; `fg` resumes";
+    Palette        "palette"           "commands"      30 false "run any action, or go to a table, chain or set by name";
+    Find           "find"              "find"          12 true  "fuzzy-find everything: rule text, chains, sets, objects, routes";
+    Search         "search"            "search"        11 true  "search what is on this screen";
+    NextMatch      "next-match"        "next"           8 false "go to the next match of the search";
+    PreviousMatch  "previous-match"    "previous"       9 false "go to the previous match of the search";
+    Freeze         "freeze"            "freeze"        20 true  "stop applying new pictures, so that nothing moves; again to go on";
+    Reload         "reload"            "reload"         0 true  "read everything from the kernel again";
+    Faster         "faster"            "faster"         0 true  "read counters more often";
+    Slower         "slower"            "slower"         0 true  "read counters less often";
+    Messages       "messages"          "messages"       0 true  "show notices and problems so far";
+    Mouse          "mouse"             "mouse"          0 true  "give the mouse to the terminal (to select text) or take it back";
+    ScreenExplore  "screen-explore"    "explore"        0 true  "go to Explore: tables, chains, rules, sets";
+    ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";
+    NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
+    PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
+
+    Up             "up"                "up"             0 false "one line up";
+    Down           "down"              "down"           0 false "one line down";
+    PageUp         "page-up"           "page up"        0 false "one page up";
+    PageDown       "page-down"         "page down"      0 false "one page down";
+    HalfUp         "half-page-up"      "half up"        0 false "half a page up";
+    HalfDown       "half-page-down"    "half down"      0 false "half a page down";
+    First          "first"             "first"          0 false "to the first line";
+    Last           "last"              "last"           0 false "to the last line";
+    NextPane       "next-pane"         "pane"          18 false "give the focus to the next pane";
+    PreviousPane   "previous-pane"     "previous pane"  0 false "give the focus to the previous pane";
+
+    Expand         "expand"            "open"           5 false "open this node, or go into what it holds";
+    Collapse       "collapse"          "close"          0 false "close this node, or go to the node that holds it";
+    CollapseAll    "collapse-all"      "close all"      0 true  "close every table in the tree";
+    ToggleTree     "toggle-tree"       "tree"          26 true  "show or hide the tree";
+    Follow         "follow"            "follow"         4 true  "go where this rule points: the chain it jumps to, or a set it uses";
+    OpenItem       "open"              "open"           4 false "open what this line stands for";
+    Back           "back"              "back"           6 true  "go back to where the last jump came from";
+    ToTree         "to-tree"           "tree"           7 false "give the focus to the tree";
+    Zoom           "details"           "details"        5 true  "show the details of this line on the whole body; again to return";
+    Sort           "sort"              "sort"          14 true  "order rules by place, rate, packets or bytes";
+    CopyText       "copy"              "copy"          16 true  "copy this rule or element (over SSH too, by OSC 52)";
+    CopyHandle     "copy-handle"       "copy handle"    0 true  "copy the handle of this rule";
+    Lookup         "lookup"            "lookup"         4 true  "ask the kernel which route an address takes";
+
+    Accept         "accept"            "go"             1 false "take the selected line";
+    Cancel         "cancel"            "close"          2 false "close this, or end the search";
+}
+
+impl Action {
+    pub fn row(self) -> &'static Row {
+        // Every variant has a row: both come from the same list, in the same order.
+        &ACTIONS[self as usize]
+    }
+
+    pub fn id(self) -> &'static str {
+        self.row().id
+    }
+
+    pub fn from_id(id: &str) -> Option<Action> {
+        ACTIONS
+            .iter()
+            .find(|row| row.id == id)
+            .map(|row| row.action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_variants_and_ids_are_unique() {
+        let mut ids = HashSet::new();
+        for (place, row) in ACTIONS.iter().enumerate() {
+            assert_eq!(row.action as usize, place);
+            assert!(ids.insert(row.id), "{} twice", row.id);
+            assert!(!row.help.is_empty() && !row.label.is_empty());
+            assert_eq!(Action::from_id(row.id), Some(row.action));
+        }
+        for layer in Layer::ALL {
+            assert_eq!(Layer::from_id(layer.id()), Some(layer));
+        }
+    }
+}

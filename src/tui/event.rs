@@ -1,0 +1,23 @@
+//! Everything that can happen to the interface.
+
+use super::job::Answer;
+use super::key::Key;
+use crate::session::SessionEvent;
+use crossterm::event::MouseEvent;
+use ratatui::layout::Size;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub enum Event {
+    Key(Key),
+    /// Text that was pasted.
+    Paste(String),
+    Mouse(MouseEvent),
+    Resize(Size),
+    /// Time since the interface started; nothing else tells `update` the time.
+    Tick(Duration),
+    Session(SessionEvent),
+    /// The session is gone; nothing new will come.
+    SessionEnded,
+    Answer(Answer),
+}

@@ -1,0 +1,258 @@
+//! Computations that may take longer than a frame: searching, finding, ordering, counting references.
+//!
+//! Pure functions over an immutable picture. The runner calls them on other threads, tests call them
+//! directly. A ticket comes back with every answer, so that a late one is recognized.
+
+mod find;
+mod scan;
+
+pub use find::{Index, find, find_labels};
+pub use scan::{holds, order, references, search};
+
+use super::action::Action;
+use super::screen::explore::node::NodeKey;
+use super::screen::routes;
+use super::text::{Printer, Texts};
+use crate::model::{ElementList, Elements, Family, Name};
+use crate::session::{ChainKey, Picture};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Lines between two looks at whether somebody still wants the answer.
+const STRIDE: usize = 4096;
+
+/// How the rules of a chain are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sort {
+    /// As the kernel evaluates them.
+    #[default]
+    Place,
+    Rate,
+    Packets,
+    Bytes,
+}
+
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// The lines of one place that hold `query`.
+    Search {
+        ticket: u64,
+        picture: Arc<Picture>,
+        place: SearchPlace,
+        query: String,
+        /// The elements on the screen, where a set is searched.
+        elements: Option<Arc<Texts>>,
+    },
+    /// Print the elements of a set.
+    Elements {
+        picture: Arc<Picture>,
+        family: Family,
+        table: Name,
+        set: Name,
+    },
+    /// Everything that resembles `query`, best first.
+    Find {
+        ticket: u64,
+        picture: Arc<Picture>,
+        query: String,
+        /// Also the text of rules, not only names.
+        rules: bool,
+    },
+    /// The order of a chain's rules by something that changes.
+    Order {
+        ticket: u64,
+        picture: Arc<Picture>,
+        chain: ChainKey,
+        sort: Sort,
+    },
+    /// Who refers to what within a table.
+    References {
+        picture: Arc<Picture>,
+        family: Family,
+        table: Name,
+    },
+}
+
+/// Jobs of one kind replace each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    Search,
+    Find,
+    Order,
+    References,
+    Elements,
+}
+
+impl Job {
+    pub fn kind(&self) -> JobKind {
+        match self {
+            Job::Search { .. } => JobKind::Search,
+            Job::Find { .. } => JobKind::Find,
+            Job::Order { .. } => JobKind::Order,
+            Job::References { .. } => JobKind::References,
+            Job::Elements { .. } => JobKind::Elements,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchPlace {
+    /// Names of all nodes.
+    Tree,
+    /// The rules of a chain or the elements of a set.
+    Lines(NodeKey),
+    /// A list of Routes.
+    Network(routes::Item),
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Searched {
+        ticket: u64,
+        hits: Hits,
+    },
+    Found {
+        ticket: u64,
+        found: Vec<Found>,
+        /// Candidates that were looked at.
+        of: usize,
+    },
+    Ordered {
+        ticket: u64,
+        order: Vec<u32>,
+    },
+    References(Arc<Incoming>),
+    Elements(Printed),
+}
+
+/// The elements of a set as text, and from what they were made.
+#[derive(Clone, Debug)]
+pub struct Printed {
+    pub set: NodeKey,
+    pub list: Arc<ElementList>,
+    pub texts: Arc<Texts>,
+}
+
+/// Where a search was successful.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hits {
+    Nodes(Vec<NodeKey>),
+    /// Places of rules or elements, ascending.
+    Lines(Vec<u32>),
+}
+
+impl Hits {
+    pub fn len(&self) -> usize {
+        match self {
+            Hits::Nodes(nodes) => nodes.len(),
+            Hits::Lines(lines) => lines.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where find can go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Node(NodeKey),
+    Rule(ChainKey, u64),
+    /// A line of a list of Routes.
+    Line(routes::Item, usize),
+    Action(Action),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub target: Target,
+    pub kind: &'static str,
+    pub label: String,
+    /// Characters of the label that match.
+    pub hits: Vec<usize>,
+    pub score: i64,
+}
+
+/// Who refers to the chains, sets and objects of one table: the chain and the handle of each rule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Incoming {
+    pub table: Option<(Family, Name)>,
+    pub generation: u32,
+    pub rules: usize,
+    pub jumps: HashMap<Name, Vec<(Name, u64)>>,
+    pub sets: HashMap<Name, Vec<(Name, u64)>>,
+    pub objects: HashMap<Name, Vec<(Name, u64)>>,
+}
+
+/// Do a job to its end. `index` is kept from one find to the next.
+pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) -> Option<Answer> {
+    match job {
+        Job::Search {
+            ticket,
+            picture,
+            place,
+            query,
+            elements,
+        } => {
+            let hits = search(&picture, &place, &query, elements.as_deref(), wanted)?;
+            Some(Answer::Searched { ticket, hits })
+        }
+        Job::Find {
+            ticket,
+            picture,
+            query,
+            rules,
+        } => {
+            let made = match index.take() {
+                Some(made) if made.fits(&picture.ruleset) => made,
+                _ => Arc::new(Index::build(&picture, wanted)?),
+            };
+            *index = Some(made.clone());
+            let (mut found, mut of) = find(&made, &query, rules, wanted)?;
+            if rules {
+                let (lines, looked) = find::find_routes(&picture.network, &query, wanted)?;
+                of += looked;
+                found.extend(lines);
+                found.sort_by_key(|found| -found.score);
+            }
+            Some(Answer::Found { ticket, found, of })
+        }
+        Job::Order {
+            ticket,
+            picture,
+            chain,
+            sort,
+        } => {
+            let order = order(&picture, &chain, sort, wanted)?;
+            Some(Answer::Ordered { ticket, order })
+        }
+        Job::References {
+            picture,
+            family,
+            table,
+        } => {
+            let incoming = references(&picture, family, &table, wanted)?;
+            Some(Answer::References(Arc::new(incoming)))
+        }
+        Job::Elements {
+            picture,
+            family,
+            table: table_name,
+            set: set_name,
+        } => {
+            let table = picture.ruleset.table(family, &table_name)?;
+            let set = table.set(&set_name)?;
+            let Elements::Read(list) = &set.elements else {
+                return None;
+            };
+            let printer = Printer::new(table, &picture.names);
+            let texts = printer.elements(set, list, wanted)?;
+            Some(Answer::Elements(Printed {
+                set: NodeKey::Set(family, table_name, set_name),
+                list: list.clone(),
+                texts: Arc::new(texts),
+            }))
+        }
+    }
+}

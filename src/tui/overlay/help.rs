@@ -1,0 +1,152 @@
+//! Help: what the screen is for, and every key that works on it, made from the registry and the keymap.
+
+use crate::tui::action::{Action, Layer};
+use crate::tui::app::{Screen, State};
+use crate::tui::clean::wrap;
+use crate::tui::key;
+use crate::tui::theme::Meaning;
+use crate::tui::widget::paint;
+use ratatui::Frame;
+use ratatui::layout::{Rect, Size};
+use ratatui::text::{Line, Span};
+
+/// What each screen is for, in the words of a person standing beside.
+fn about(screen: Screen) -> &'static [&'static str] {
+    match screen {
+        Screen::Explore => &[
+            "Explore shows the nf_tables ruleset as the kernel has it now.",
+            "Left: families, tables, chains, sets. ◆ marks a chain at a hook: packets enter there.",
+            "Right: what the selected node holds. Rules run from top to bottom until one decides.",
+            "Below: the selected rule in full, who jumps here, and what the kernel really executes.",
+            "Counters exist only where a rule has a `counter`; — means that nobody counts.",
+        ],
+        Screen::Routes => &[
+            "Routes shows how the kernel decides where a packet goes next.",
+            "Policy rules are tried from the smallest priority on; each may point to a routing table.",
+            "In a table the longest matching prefix wins; among equals the smallest metric.",
+            "The lookup asks the kernel itself (as `ip route get` does) and shows its answer.",
+        ],
+    }
+}
+
+/// The layers that work on a screen, in the order help lists them.
+fn layers(screen: Screen) -> &'static [Layer] {
+    match screen {
+        Screen::Explore => &[
+            Layer::Explore,
+            Layer::Tree,
+            Layer::Rules,
+            Layer::Details,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+            Layer::Prompt,
+        ],
+        Screen::Routes => &[
+            Layer::Routes,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+        ],
+    }
+}
+
+/// The help of the screen one is on, for a window of this width.
+pub fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
+    let theme = state.theme();
+    let room = width.saturating_sub(5);
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for text in about(state.screen) {
+        let pieces = wrap(text, room).into_iter();
+        lines.extend(pieces.filter_map(|range| text.get(range)).map(Line::raw));
+    }
+    for layer in layers(state.screen) {
+        let mut seen: Vec<(Vec<Action>, Vec<String>)> = Vec::new();
+        for binding in state.settings.keymap.bindings(*layer) {
+            let shown = key::show(&binding.keys);
+            match seen
+                .iter_mut()
+                .find(|(actions, _)| *actions == binding.actions)
+            {
+                Some((_, keys)) => keys.push(shown),
+                None => seen.push((binding.actions.clone(), vec![shown])),
+            }
+        }
+        if seen.is_empty() {
+            continue;
+        }
+        lines.push(Line::raw(""));
+        lines.push(Line::styled(layer.title(), theme.style(Meaning::Accent)));
+        for (actions, keys) in seen {
+            for (place, action) in actions.iter().enumerate() {
+                let keys = if place == 0 {
+                    keys.join(" ")
+                } else {
+                    "  else".into()
+                };
+                let help = action.row().help;
+                for (place, range) in wrap(help, room.saturating_sub(19)).into_iter().enumerate() {
+                    let lead = if place == 0 { keys.as_str() } else { "" };
+                    lines.push(Line::from(vec![
+                        Span::styled(format!("  {lead:<16} "), theme.ink(Meaning::FooterKey)),
+                        Span::raw(help.get(range).unwrap_or_default()),
+                    ]));
+                }
+            }
+        }
+    }
+    lines
+}
+
+pub fn area(size: Size) -> Rect {
+    let full = Rect::new(0, 0, size.width, size.height);
+    paint::centered(full, 100, full.height.saturating_sub(2))
+}
+
+/// Lines of text that the window holds.
+pub fn height(size: Size) -> usize {
+    usize::from(area(size).height.saturating_sub(2))
+}
+
+pub fn render(state: &State, scroll: usize, frame: &mut Frame<'_>) {
+    let title = format!("Help: {}", state.screen.title());
+    let foot = format!(
+        "keymap {} · ↑↓ scroll · esc closes",
+        state.settings.keymap_name
+    );
+    let inner = paint::window(frame, state.theme(), area(state.size), &title, &foot);
+    render_lines(
+        state,
+        &lines(state, usize::from(area(state.size).width)),
+        scroll,
+        inner,
+        frame,
+    );
+}
+
+/// A text longer than its window.
+pub fn render_lines(
+    state: &State,
+    lines: &[Line<'static>],
+    scroll: usize,
+    inner: Rect,
+    frame: &mut Frame<'_>,
+) {
+    let height = usize::from(inner.height);
+    let scroll = scroll.min(lines.len().saturating_sub(height));
+    for (place, line) in lines.iter().skip(scroll).take(height).enumerate() {
+        paint::put(frame, paint::row(inner, place as u16), line.spans.clone());
+        if line.style != ratatui::style::Style::default() {
+            frame
+                .buffer_mut()
+                .set_style(paint::row(inner, place as u16), line.style);
+        }
+    }
+    let bar = Rect {
+        width: inner.width + 1,
+        ..inner
+    };
+    paint::scrollbar(frame, state.theme(), bar, scroll, lines.len());
+}

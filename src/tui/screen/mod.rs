@@ -1,0 +1,4 @@
+//! The screens. Each has its state, a pure `update` and a pure `render`; none knows a channel or a lock.
+
+pub mod explore;
+pub mod routes;

@@ -1,0 +1,5 @@
+//! Parts that screens are made of. They read values and write cells, nothing else.
+
+pub mod input;
+pub mod list;
+pub mod paint;
