@@ -75,6 +75,32 @@ fn batch(lines: &str) {
     }
 }
 
+/// Make the devices, and wait for what the kernel does on its own when a link comes up.
+fn make_devices() {
+    batch(&random::devices());
+    let ready = || {
+        let text = ip("-6 route show table local");
+        [
+            "local 2001:db8::1 ",
+            "local 2001:db8:1::1 ",
+            "ff00::/8 dev v0",
+            "ff00::/8 dev v1",
+        ]
+        .iter()
+        .all(|wanted| text.contains(wanted))
+    };
+    for _ in 0..50 {
+        if ready() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!(
+        "the devices did not come up: {}",
+        ip("-6 route show table local")
+    );
+}
+
 /// What `ip` prints.
 fn ip(arguments: &str) -> String {
     let output = Command::new("ip")
@@ -247,7 +273,7 @@ fn prints_what_ip_prints() {
     for seed in seeds(1) {
         in_namespace("prints_what_ip_prints", move || {
             let mut random = Random::new(seed);
-            batch(&random::devices());
+            make_devices();
             batch(&random.routes(150));
             batch(&random.rules(40));
             let lines = compare_listings(seed);
@@ -266,7 +292,7 @@ fn lookups_agree_with_the_kernel() {
             // reachability where IPv6 routes of one metric differ.
             random.sources = false;
             random.mixed = false;
-            batch(&random::devices());
+            make_devices();
             batch(&random.routes(200));
             compare_lookups(&mut random, seed);
         });
@@ -310,7 +336,7 @@ fn events_keep_a_picture_true() {
         in_namespace("events_keep_a_picture_true", move || {
             let mut random = Random::new(seed);
             random.mixed = false;
-            batch(&random::devices());
+            make_devices();
             batch(&random.routes(40));
             let mut events = Events::open().expect("events");
             let mut network = read_network(|_| {}).expect("a network");
