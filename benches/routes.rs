@@ -98,6 +98,28 @@ fn main() {
             few.len(),
             time / 1000
         );
+        // What memory costs here: reads that depend on each other, all over as many bytes as the table has.
+        let words = table.bytes() / 8;
+        let mut chain: Vec<usize> = (0..words).collect();
+        for last in (1..words).rev() {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            // Sattolo's shuffle: one cycle through all of them.
+            chain.swap(last, (seed >> 33) as usize % last);
+        }
+        let time = best(3, || {
+            let mut place = 0usize;
+            for _ in 0..1_000_000 {
+                place = chain.get(place).copied().unwrap_or_default();
+            }
+            black_box(place);
+        });
+        println!(
+            "  one dependent read in {} bytes: {:?}",
+            words * 8,
+            time / 1_000_000
+        );
         let copy = best(3, || {
             black_box(hookscope::model::network::RouteTable::clone(table));
         });

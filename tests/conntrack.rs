@@ -94,22 +94,27 @@ fn reads_what_conntrack_prints() {
         }
         let udp6 = UdpSocket::bind("[::1]:0").expect("a socket");
         udp6.send_to(b"x", "[::1]:78").expect("sent");
-        let mut theirs = String::new();
-        for family in ["ipv4", "ipv6"] {
-            let Some(lines) = run("conntrack", &["-f", family, "-L", "-o", "extended"], "") else {
-                return skip("no conntrack(8) here");
-            };
-            theirs.push_str(&lines);
+        // Packets may be on their way between the two readings: look again before calling it a difference.
+        for attempt in 1..=10 {
+            let flows = read_conntrack().expect("the table");
+            assert!(flows.len() >= 6, "{flows:#?}");
+            let mut theirs = String::new();
+            for family in ["ipv4", "ipv6"] {
+                let arguments = ["-f", family, "-L", "-o", "extended"];
+                let Some(lines) = run("conntrack", &arguments, "") else {
+                    return skip("no conntrack(8) here");
+                };
+                theirs.push_str(&lines);
+            }
+            let ours = flows.iter().map(|flow| flow_line(flow, None));
+            let ours = sorted(ours.map(|line| without_timeout(&line)));
+            let theirs = sorted(theirs.lines().map(without_timeout));
+            if ours == theirs {
+                break;
+            }
+            assert!(attempt < 10, "{ours:#?}\n{theirs:#?}");
+            std::thread::sleep(std::time::Duration::from_millis(100));
         }
-        let flows = read_conntrack().expect("the table");
-        assert!(flows.len() >= 6, "{flows:#?}");
-        let ours = sorted(
-            flows
-                .iter()
-                .map(|flow| without_timeout(&flow_line(flow, None))),
-        );
-        let theirs = sorted(theirs.lines().map(without_timeout));
-        assert_eq!(ours, theirs);
         drop((translated, answer));
     });
     if let Err(panic) = compared.join() {

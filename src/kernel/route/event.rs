@@ -112,7 +112,8 @@ impl Events {
     }
 
     /// All changes that are waiting; empty when there are none. [`KernelError::Overrun`] means that
-    /// notifications were lost: read everything again, then go on.
+    /// notifications were lost: read everything again, then go on. After any other error too, because changes
+    /// that came before it are not handed out.
     pub fn read(&mut self) -> Result<Vec<NetworkChange>, KernelError> {
         let mut changes = Vec::new();
         loop {

@@ -6,6 +6,7 @@
 
 mod address;
 mod encap;
+mod metrics;
 mod names;
 mod out;
 mod print;

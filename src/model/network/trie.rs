@@ -38,6 +38,9 @@ impl Key for u128 {
     }
 }
 
+/// A prefix, and all entries that it has from now on.
+pub(super) type Group<K> = ((K, u8), Vec<Entry<K>>);
+
 /// No enclosing prefix.
 const NONE: u32 = u32::MAX;
 
@@ -193,7 +196,7 @@ impl<K: Key> Trie<K> {
 
     /// Replace the entries of some prefixes, in one pass. `changes` holds, for each prefix, all entries that
     /// it has from now on; the prefixes are ascending and each comes once.
-    pub fn merge(&mut self, changes: Vec<((K, u8), Vec<Entry<K>>)>) {
+    pub fn merge(&mut self, changes: Vec<Group<K>>) {
         let mut out = Vec::with_capacity(self.entries.len() + changes.len());
         let mut rest = self.entries.as_slice();
         for (wanted, new) in changes {
