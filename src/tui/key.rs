@@ -75,10 +75,7 @@ impl Key {
     pub fn parse(text: &str) -> Option<Key> {
         let mut modifiers = KeyModifiers::NONE;
         let mut rest = text;
-        loop {
-            let Some((head, tail)) = rest.split_once('-') else {
-                break;
-            };
+        while let Some((head, tail)) = rest.split_once('-') {
             if tail.is_empty() {
                 break;
             }

@@ -158,6 +158,7 @@ pub(super) fn find_routes(
 ) -> Option<(Vec<Found>, usize)> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let mut found: Vec<Found> = Vec::new();
+    let mut texts = routes::lines::Texts::default();
     let mut of = 0;
     for item in routes::items(network) {
         for place in 0..routes::len(network, item) {
@@ -165,11 +166,11 @@ pub(super) fn find_routes(
                 return None;
             }
             of += 1;
-            let Some(text) = routes::lines::text(network, item, place) else {
+            let Some(text) = texts.text(network, item, place) else {
                 continue;
             };
-            let text = clean(&text).into_owned();
             if found.len() < FOUND_MAX && words.iter().all(|word| text.contains(word)) {
+                let text = clean(text).into_owned();
                 let begins = words.first().is_some_and(|word| text.starts_with(word));
                 found.push(Found {
                     target: Target::Line(item, place),

@@ -78,7 +78,7 @@ pub fn choose(state: &mut State, title: String, own: Vec<Found>) {
 }
 
 fn put(state: &mut State, mode: Mode, title: String, own: Vec<Found>) {
-    state.overlay = Some(Overlay::Finder(Finder {
+    state.overlay = Some(Overlay::Finder(Box::new(Finder {
         mode,
         input: Input::default(),
         list: ListState::default(),
@@ -88,7 +88,7 @@ fn put(state: &mut State, mode: Mode, title: String, own: Vec<Found>) {
         waiting: false,
         ticket: 0,
         title,
-    }));
+    })));
 }
 
 /// The text of the field has changed.

@@ -300,3 +300,17 @@ pub fn select(frame: &mut Frame<'_>, area: Rect, style: Style) {
     }
     buf.set_style(area, style);
 }
+
+/// The line between two panes side by side, at column `x`.
+pub fn divider(frame: &mut Frame<'_>, theme: &Theme, area: Rect, x: u16) {
+    let line = Rect {
+        x,
+        width: 1,
+        ..area
+    };
+    let style = theme.style(Meaning::Border);
+    for place in 0..line.height {
+        let sign = if place == 0 { "┬" } else { "│" };
+        put(frame, row(line, place), vec![Span::styled(sign, style)]);
+    }
+}

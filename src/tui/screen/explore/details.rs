@@ -187,7 +187,9 @@ fn rule_lines(
         }
         None => lines.push(fact(state, "counted", "by nobody: the rule has no counter")),
     }
-    let references = text::rule_references(rule);
+    let mut references = text::rule_references(rule);
+    let anonymous = |name: &Name| table.set(name).is_some_and(|set| set.is_anonymous());
+    references.sets.retain(|name| !anonymous(name));
     let names = |names: &[Name], sign: &str| -> String {
         let names: Vec<String> = names
             .iter()
@@ -225,7 +227,7 @@ fn expression_lines(state: &State, rule: Rule<'_>, columns: usize) -> Lines {
     let mut lines = Lines::new();
     for line in text::rule_expressions(rule) {
         let line = clean(&line);
-        for (place, range) in wrap(&line, columns.saturating_sub(2))
+        for (place, range) in wrap(&line, columns.saturating_sub(4))
             .into_iter()
             .enumerate()
         {
