@@ -14,7 +14,7 @@ pub fn load_ruleset(elements: ReadElements) -> anyhow::Result<Ruleset> {
 }
 
 /// Put the kernel's refusal into words and say what to do next.
-fn explain(error: LoadError) -> anyhow::Error {
+pub fn explain(error: LoadError) -> anyhow::Error {
     let LoadError::Kernel(kernel) = &error else {
         return error.into();
     };

@@ -3,10 +3,14 @@
 //! May use everything. Results go to standard output, errors to standard error as `hookscope: error: ...` with
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
+mod demo;
 mod machine;
+mod route;
 mod show;
+mod snapshot;
+mod tui;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,13 +57,23 @@ pub enum Color {
 pub enum Command {
     /// Print the nf_tables ruleset as `nft list ruleset` does
     Show(show::ShowArgs),
+    /// Routes, policy rules, and the kernel's way to a destination
+    Route(route::RouteArgs),
+    /// A real firewall in a private namespace, with live traffic; needs no root
+    Demo(demo::DemoArgs),
+    /// Save everything needed to look at this machine elsewhere
+    Snapshot(snapshot::SnapshotArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual page
+    Man,
 }
 
 /// Run the command that the program was called with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     match dispatch(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed too; then there is nobody to tell.
@@ -69,11 +83,22 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(cli: &Cli) -> anyhow::Result<()> {
-    match &cli.command {
-        Some(Command::Show(args)) => show::run(args, &cli.global),
-        None => anyhow::bail!("the terminal interface is not there yet; try `hookscope show`"),
+fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if let Some(namespace) = &cli.global.netns {
+        hookscope::kernel::netns::enter(namespace)?;
     }
+    match &cli.command {
+        Some(Command::Show(args)) => show::run(args, &cli.global)?,
+        Some(Command::Route(args)) => return route::run_command(args, &cli.global),
+        Some(Command::Demo(args)) => return demo::run(args, &cli.global),
+        Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());
+        }
+        Some(Command::Man) => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+        None => return tui::run(&cli.global, None),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

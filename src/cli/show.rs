@@ -5,6 +5,7 @@ use clap::Args;
 use hookscope::kernel::nf_tables::load::ReadElements;
 use hookscope::lang::nft::json;
 use hookscope::lang::nft::print::{self, Options};
+use hookscope::session::snapshot;
 use std::io::{self, BufWriter, Write};
 
 #[derive(Debug, Args)]
@@ -23,14 +24,23 @@ pub struct ShowArgs {
     json: bool,
 }
 
-pub fn run(args: &ShowArgs, _global: &Global) -> anyhow::Result<()> {
+pub fn run(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let elements = if args.terse {
         ReadElements::Anonymous
     } else {
         ReadElements::All
     };
-    let ruleset = machine::load_ruleset(elements)?;
-    let names = hookscope::kernel::machine::names(&ruleset);
+    let (ruleset, names) = match &global.snapshot {
+        Some(path) => {
+            let snapshot = snapshot::open(path)?;
+            (snapshot.ruleset, snapshot.names)
+        }
+        None => {
+            let ruleset = machine::load_ruleset(elements)?;
+            let names = hookscope::kernel::machine::names(&ruleset);
+            (ruleset, names)
+        }
+    };
     let options = Options {
         handles: args.handles,
         stateless: args.stateless,

@@ -53,7 +53,8 @@ fn conntrack_labels() -> BTreeMap<u32, String> {
     }
 }
 
-fn zone() -> Zone {
+/// The local time zone.
+pub fn zone() -> Zone {
     fn offset_at(seconds: i64) -> i32 {
         Local
             .timestamp_opt(seconds, 0)

@@ -3,10 +3,13 @@
 //! May use `model`. Codecs (`decode`, `encode`) are pure and total: on any bytes they return a value or
 //! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
 
+pub mod conntrack;
 pub mod hooks;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;
+pub mod process;
 pub mod route;
+pub mod sysctl;

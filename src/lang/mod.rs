@@ -1,8 +1,10 @@
-//! Text to model and back: nft and iptables syntax, plain English.
+//! Text to model and back: nft, iptables and iproute2 syntax, plain English.
 //!
 //! May use `model` and the pure codecs of `kernel` (decoding attributes); never a socket, a file or a clock.
 //! What depends on the machine (names of interfaces, protocols, marks, the time zone) comes in as [`Names`].
 
+pub mod conntrack;
 pub mod nft;
+pub mod route;
 
 pub use crate::model::Names;

@@ -2,6 +2,7 @@
 //!
 //! This layer performs no I/O and names no other layer. Everything above it speaks in these types.
 
+pub mod conntrack;
 pub mod expression;
 pub mod family;
 pub mod names;
@@ -9,6 +10,7 @@ pub mod network;
 pub mod object;
 pub mod ruleset;
 pub mod set;
+pub mod snapshot;
 pub mod text;
 
 pub use expression::{Data, Expression, Verdict};
@@ -18,4 +20,5 @@ pub use network::Network;
 pub use object::{Object, ObjectData};
 pub use ruleset::{BaseChain, Chain, Flowtable, Policy, Rule, RuleList, Ruleset, Table};
 pub use set::{Element, ElementList, Elements, Set};
+pub use snapshot::Snapshot;
 pub use text::Name;

@@ -1,9 +1,10 @@
 //! Names that the machine gives to numbers. Plain data: who has a machine fills it in.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Looked up when a number is printed; everything may be empty, then numbers are printed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Names {
     /// Interface index to name.
     pub interfaces: BTreeMap<u32, String>,
@@ -21,6 +22,8 @@ pub struct Names {
     pub cgroups: BTreeMap<u64, String>,
     /// Netlink port of a table's owner to the name of the process.
     pub processes: BTreeMap<u32, String>,
+    /// Of the machine that looks, not of the one that was looked at.
+    #[serde(skip)]
     pub zone: Zone,
 }
 

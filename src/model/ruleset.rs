@@ -185,6 +185,44 @@ impl RuleList {
         (0..self.len()).filter_map(|index| self.get(index))
     }
 
+    /// Insert a rule so that it stands at `index`. Returns false when there is no such place.
+    pub fn insert(&mut self, index: usize, handle: u64, attributes: &[u8]) -> bool {
+        let at = match index.checked_sub(1) {
+            None => 0,
+            Some(previous) => match self.spans.get(previous) {
+                Some(span) => span.end as usize,
+                None => return false,
+            },
+        };
+        let Ok(len) = u32::try_from(attributes.len()) else {
+            return false;
+        };
+        if u32::try_from(self.buffer.len() + attributes.len()).is_err() {
+            return false;
+        }
+        self.buffer.splice(at..at, attributes.iter().copied());
+        for span in self.spans.iter_mut().skip(index) {
+            span.end += len;
+        }
+        let end = at as u32 + len;
+        self.spans.insert(index, RuleSpan { handle, end });
+        true
+    }
+
+    /// Remove the rule at `index`.
+    pub fn remove(&mut self, index: usize) -> bool {
+        let Some(rule) = self.get(index) else {
+            return false;
+        };
+        let len = rule.attributes.len();
+        let end = self.spans.remove(index).end as usize;
+        self.buffer.drain(end - len..end);
+        for span in self.spans.iter_mut().skip(index) {
+            span.end -= len as u32;
+        }
+        true
+    }
+
     /// The place of the rule with this handle.
     pub fn index_of(&self, handle: u64) -> Option<usize> {
         self.spans.iter().position(|span| span.handle == handle)
@@ -215,4 +253,34 @@ pub struct Flowtable {
     /// The attributes of the message, byte for byte.
     #[serde(with = "serde_bytes")]
     pub raw: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handles(list: &RuleList) -> Vec<(u64, Vec<u8>)> {
+        list.iter()
+            .map(|rule| (rule.handle, rule.attributes.to_vec()))
+            .collect()
+    }
+
+    #[test]
+    fn rules_keep_their_bytes_through_edits() {
+        let mut list = RuleList::default();
+        assert!(list.push(1, b"one") && list.push(3, b"three"));
+        assert!(list.insert(1, 2, b"second"));
+        assert!(list.insert(0, 9, b""));
+        assert!(list.insert(4, 5, b"last"));
+        assert!(!list.insert(7, 6, b"nowhere"));
+        assert_eq!(list.index_of(3), Some(3));
+        assert!(list.remove(1) && !list.remove(9));
+        let expected: Vec<(u64, Vec<u8>)> = vec![
+            (9, vec![]),
+            (2, b"second".into()),
+            (3, b"three".into()),
+            (5, b"last".into()),
+        ];
+        assert_eq!(handles(&list), expected);
+    }
 }

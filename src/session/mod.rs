@@ -3,7 +3,13 @@
 //! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
 //! [`Command`]s; they never touch a socket.
 
+pub mod live;
+pub mod names;
 pub mod picture;
+mod rates;
+pub mod reader;
+pub mod route;
+pub mod snapshot;
 
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,

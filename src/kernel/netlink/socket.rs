@@ -206,7 +206,7 @@ impl Socket {
     }
 }
 
-fn read_code(payload: &[u8]) -> i32 {
+pub(in crate::kernel) fn read_code(payload: &[u8]) -> i32 {
     payload
         .first_chunk::<4>()
         .map_or(0, |code| i32::from_ne_bytes(*code))
@@ -216,7 +216,7 @@ fn read_code(payload: &[u8]) -> i32 {
 const ACK_TLVS: usize = 4 + message::HEADER;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
+pub(in crate::kernel) fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
     let mut text = None;
     if message.kind == message::NLMSG_ERROR && message.flags & message::NLM_F_ACK_TLVS != 0 {
         let tlvs = message.payload.get(ACK_TLVS..).unwrap_or_default();
@@ -229,4 +229,24 @@ fn refusal(errno: i32, message: &Message<'_>) -> KernelError {
         errno,
         message: text,
     }
+}
+
+/// Watch one of this layer's event sockets with tokio.
+pub fn watch<T: std::os::fd::AsRawFd + Owned>(
+    events: T,
+) -> io::Result<tokio::io::unix::AsyncFd<T>> {
+    // SAFETY: an `Owned` type holds its socket for as long as it lives, always returns that one descriptor, and
+    // gives nobody a way to close it.
+    unsafe { tokio::io::unix::AsyncFd::register(events) }.map_err(Into::into)
+}
+
+/// Types that own the descriptor they return from `as_raw_fd` and never replace or close it while they live.
+pub trait Owned: private::Sealed {}
+impl Owned for crate::kernel::nf_tables::events::Events {}
+impl Owned for crate::kernel::route::Events {}
+
+mod private {
+    pub trait Sealed {}
+    impl Sealed for crate::kernel::nf_tables::events::Events {}
+    impl Sealed for crate::kernel::route::Events {}
 }

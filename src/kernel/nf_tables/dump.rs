@@ -47,6 +47,34 @@ pub fn chains(socket: &mut Socket) -> Result<Vec<(Family, Name, Chain)>> {
     Ok(chains)
 }
 
+/// One chain, without its rules; none when it is not there.
+pub fn chain(
+    socket: &mut Socket,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<Option<Chain>> {
+    let mut which = AttrWriter::new();
+    which.text(NFTA_CHAIN_TABLE, table);
+    which.text(NFTA_CHAIN_NAME, chain);
+    let mut found = None;
+    let header = Nfgen::bytes(family.to_wire(), 0);
+    let result = socket.request(
+        abi::message(abi::GETCHAIN),
+        0,
+        &[&header, which.as_bytes()],
+        |message| {
+            let (_, attributes) = decode::split(message.payload)?;
+            found = Some(decode::chain(attributes)?.1);
+            Ok(())
+        },
+    );
+    match result {
+        Err(error) if error.errno() == Some(libc::ENOENT) => Ok(None),
+        result => result.map(|()| found),
+    }
+}
+
 /// All sets of all tables.
 pub fn sets(socket: &mut Socket) -> Result<Vec<(Family, Name, Set)>> {
     let mut sets = Vec::new();

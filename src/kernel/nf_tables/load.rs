@@ -116,6 +116,26 @@ pub fn skeleton(socket: &mut Socket) -> Result<Vec<Table>, KernelError> {
 
 /// Fill in the rules of all chains, by one dump.
 pub fn read_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
+    read_scope(socket, tables, None)
+}
+
+/// The same for one table only, which is the only one in `tables`.
+pub fn read_table_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
+    let only = tables
+        .first()
+        .map(|table| (table.family, table.name.clone()));
+    read_scope(socket, tables, only)
+}
+
+fn read_scope(
+    socket: &mut Socket,
+    tables: &mut [Table],
+    only: Option<(Family, Name)>,
+) -> Result<(), KernelError> {
+    let scope = match &only {
+        Some((family, name)) => RuleScope::Table(*family, name),
+        None => RuleScope::All,
+    };
     let mut places: HashMap<(Family, &[u8]), (usize, HashMap<Vec<u8>, usize>)> = HashMap::new();
     let names: Vec<(Family, Vec<u8>)> = tables
         .iter()
@@ -135,7 +155,7 @@ pub fn read_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), Kerne
     }
     // Rules of one chain arrive together: remember the last place.
     let mut last: Option<(Family, Vec<u8>, Vec<u8>, usize, usize)> = None;
-    dump::rules(socket, RuleScope::All, |family, attributes| {
+    dump::rules(socket, scope, |family, attributes| {
         let place = decode::rule_place(attributes)?;
         let same = matches!(&last, Some((f, t, c, ..)) if *f == family && t == place.table && c == place.chain);
         if !same {

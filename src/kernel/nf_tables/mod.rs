@@ -4,7 +4,10 @@
 //! `dump` asks the kernel; `load` puts one generation together.
 
 pub mod abi;
+pub mod batch;
 pub mod decode;
 pub mod dump;
+pub mod encode;
+pub mod events;
 pub mod expression;
 pub mod load;

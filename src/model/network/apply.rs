@@ -269,13 +269,14 @@ fn group_of<'a>(
         })
 }
 
-/// The place that the kernel sorts a route of one destination by: IPv4 by TOS (higher first), both by metric.
+/// The place that the kernel sorts a route of one destination by: IPv4 by TOS (higher first), IPv6 those for
+/// packets from somewhere first, both by metric.
 fn rank(body: &RouteBody) -> (u8, u32) {
-    let tos = match body.family {
+    let first = match body.family {
         FibFamily::Ip4 => u8::MAX - body.tos,
-        FibFamily::Ip6 => 0,
+        FibFamily::Ip6 => u8::from(body.rare.as_deref().is_none_or(|rare| rare.from.is_none())),
     };
-    (tos, body.metric_value())
+    (first, body.metric_value())
 }
 
 fn add_route(group: &mut Vec<OwnedRoute>, route: OwnedRoute, replace: bool, append: bool) {
@@ -301,6 +302,7 @@ fn add_route(group: &mut Vec<OwnedRoute>, route: OwnedRoute, replace: bool, appe
         false => grown,
     };
     match target.and_then(|place| group.get_mut(place)) {
+        Some(old) if six && !replace && !route.body.hops().is_empty() => grow(old, route),
         Some(old) => *old = route,
         None => {
             let place = group.partition_point(|old| {
@@ -310,6 +312,23 @@ fn add_route(group: &mut Vec<OwnedRoute>, route: OwnedRoute, replace: bool, appe
             group.insert(place, route);
         }
     }
+}
+
+/// A hop was added to an IPv6 route. The event starts with the new hop and speaks of its metrics; the table
+/// keeps the hops in the order in which they came and speaks of the first one's.
+fn grow(old: &mut OwnedRoute, route: OwnedRoute) {
+    let before = hops_of(&old.body);
+    let Some(mut hops) = route.body.rare.map(|rare| rare.hops) else {
+        return;
+    };
+    hops.sort_by_key(|hop| {
+        let place = before.iter().position(|known| same_hop(known, hop));
+        place.unwrap_or(before.len())
+    });
+    let rare = old.body.rare.get_or_insert_default();
+    rare.hops = hops;
+    (rare.via, rare.encap) = (None, None);
+    (old.body.oif, old.body.gateway) = (None, None);
 }
 
 fn remove_route(group: &mut Vec<OwnedRoute>, gone: &OwnedRoute) -> bool {
@@ -382,16 +401,27 @@ fn same_hop(a: &RouteHop, b: &RouteHop) -> bool {
 
 /// Whether two routes of one destination and rank are the same one; the state of next hops may differ.
 fn same_route(a: &RouteBody, b: &RouteBody) -> bool {
+    if a.family == FibFamily::Ip4 {
+        // Routes that differ in nothing but a metric may stand side by side.
+        return without_state(a) == without_state(b);
+    }
     let (ours, theirs) = (hops_of(a), hops_of(b));
     (a.kind, a.protocol, a.nexthop, a.source) == (b.kind, b.protocol, b.nexthop, b.source)
-        && (a.family == FibFamily::Ip6 || (a.scope, realms(a)) == (b.scope, realms(b)))
         && (a.nexthop.is_some()
             || (ours.len() == theirs.len()
                 && ours.iter().zip(&theirs).all(|(a, b)| same_hop(a, b))))
 }
 
-fn realms(body: &RouteBody) -> Option<u32> {
-    body.rare.as_deref().and_then(|rare| rare.realms)
+/// A route without what changes while it stays the same route: dead next hops, lost carriers, offload.
+fn without_state(body: &RouteBody) -> RouteBody {
+    let mut body = body.clone();
+    body.flags = 0;
+    if let Some(rare) = body.rare.as_deref_mut() {
+        for hop in &mut rare.hops {
+            hop.flags = 0;
+        }
+    }
+    body
 }
 
 #[cfg(test)]

@@ -194,7 +194,11 @@ impl RouteTable {
     pub fn kernel_order(&self) -> Vec<u32> {
         match &self.tries {
             Tries::Ip4(trie) => trie.by_address(),
-            Tries::Ip6(trie) => trie.postorder(),
+            Tries::Ip6(trie) => trie.postorder(|entry| {
+                let body = self.bodies.get(entry.body as usize);
+                let rare = body.and_then(|body| body.rare.as_deref());
+                rare.is_some_and(|rare| rare.from.is_some())
+            }),
         }
     }
 

@@ -232,10 +232,12 @@ impl<K: Key> Trie<K> {
         places
     }
 
-    /// The places of all entries in the order of the kernel's IPv6 dump: what a prefix encloses comes before it.
-    pub fn postorder(&self) -> Vec<u32> {
+    /// The places of all entries in the order of the kernel's IPv6 dump: what a prefix encloses comes before it,
+    /// but for `early` entries (routes with a source), which come before what their prefix encloses.
+    pub fn postorder(&self, early: impl Fn(&Entry<K>) -> bool) -> Vec<u32> {
         let mut places = Vec::with_capacity(self.entries.len());
         let mut open: Vec<Range<u32>> = Vec::new();
+        let is_early = |place: u32| self.entries.get(place as usize).is_some_and(&early);
         for (place, entry) in (0u32..).zip(&self.entries) {
             if let Some(last) = open.last_mut()
                 && self
@@ -250,13 +252,23 @@ impl<K: Key> Trie<K> {
                 if last.start == entry.parent {
                     break;
                 }
-                places.extend(last.clone());
+                places.extend(last.clone().filter(|&place| !is_early(place)));
                 open.pop();
             }
             open.push(place..place + 1);
+            let group = self.entries.get(place as usize..).unwrap_or_default();
+            let group = group
+                .iter()
+                .take_while(|other| other.order() == entry.order());
+            places.extend(
+                (place..)
+                    .zip(group)
+                    .map(|(place, _)| place)
+                    .filter(|&place| is_early(place)),
+            );
         }
         while let Some(last) = open.pop() {
-            places.extend(last);
+            places.extend(last.filter(|&place| !is_early(place)));
         }
         places
     }
@@ -381,6 +393,6 @@ mod tests {
                 .collect()
         };
         assert_eq!(bodies(trie.by_address()), [0, 2, 1, 3]);
-        assert_eq!(bodies(trie.postorder()), [2, 1, 3, 0]);
+        assert_eq!(bodies(trie.postorder(|_| false)), [2, 1, 3, 0]);
     }
 }

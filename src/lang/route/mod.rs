@@ -1,0 +1,30 @@
+//! Text of routes and policy rules as iproute2 prints them, in words and in JSON.
+//!
+//! Pure: may use `model`. Names (of tables, protocols, scopes) come in as [`Names`], device names as a function;
+//! who prints reads them. What the kernel said and iproute2 has no words for is printed too, in
+//! iproute2's manner, rather than hidden.
+
+mod address;
+mod encap;
+mod names;
+mod out;
+mod print;
+mod rule;
+
+pub use address::ip_text;
+pub use names::{NameTable, Names, number};
+pub use out::Out;
+pub use print::{RouteText, other_route, route, route_line};
+pub use rule::{rule, rule_line};
+
+use crate::model::Name;
+
+/// What printing needs to know besides the route.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    pub names: &'a Names,
+    /// The name of the device with this index.
+    pub device: &'a dyn Fn(u32) -> Name,
+    /// The listing is of one table, whose name need not stand in each line.
+    pub one_table: bool,
+}
