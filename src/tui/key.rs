@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(Key::parse("shift-tab"), Key::parse("backtab"));
         assert_eq!(Key::parse("G").map(|key| key.to_string()), Some("G".into()));
         assert_eq!(Key::parse_sequence("g g").map(|keys| keys.len()), Some(2));
-        for wrong in ["", "hyper-x", "shift-a", "f", "enterr"] {
+        for wrong in ["", "hyper-x", "shift-a", "fx", "enterr"] {
             assert_eq!(Key::parse(wrong), None, "{wrong}");
         }
     }

@@ -293,6 +293,10 @@ fn neighbour(network: &Network, neighbour: &Neighbour) -> Vec<Cell> {
     if neighbour.flags & crate::model::network::neighbour_flags::ROUTER != 0 {
         state.push_str(" router");
     }
+    // `AF_BRIDGE`: behind which port of a bridge an address is.
+    if neighbour.family == 7 {
+        state.push_str(" bridge");
+    }
     if neighbour.is_proxy() {
         state.push_str(" proxy");
     }

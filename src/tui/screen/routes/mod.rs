@@ -58,6 +58,8 @@ pub struct Routes {
     /// None until the first picture with a network.
     pub selected: Option<Item>,
     pub list: ListState,
+    /// A person has chosen what to look at; new pictures do not choose any more.
+    pub touched: bool,
     pub places: HashMap<Item, ListState>,
     /// The lookup field while it is being typed into.
     pub editing: Option<Input>,
