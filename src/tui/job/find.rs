@@ -29,8 +29,8 @@ impl Index {
         self.generation == ruleset.generation && self.rules == ruleset.rule_count()
     }
 
-    /// None when nobody wants it any more.
-    pub fn build(picture: &Picture, wanted: &dyn Fn() -> bool) -> Option<Index> {
+    /// None when the program ends.
+    pub fn build(picture: &Picture, alive: &dyn Fn() -> bool) -> Option<Index> {
         let ruleset = &picture.ruleset;
         let mut index = Index {
             generation: ruleset.generation,
@@ -45,7 +45,7 @@ impl Index {
             for chain in &table.chains {
                 let key = chain_key(table, chain);
                 for (place, rule) in chain.rules.iter().enumerate() {
-                    if place % STRIDE == 0 && !wanted() {
+                    if place % STRIDE == 0 && !alive() {
                         return None;
                     }
                     let text = printer.rule(rule);

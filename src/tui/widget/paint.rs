@@ -301,8 +301,8 @@ pub fn select(frame: &mut Frame<'_>, area: Rect, style: Style) {
     buf.set_style(area, style);
 }
 
-/// The line between two panes side by side, at column `x`.
-pub fn divider(frame: &mut Frame<'_>, theme: &Theme, area: Rect, x: u16) {
+/// The line between two panes side by side, at column `x`; titles of panes to its right begin at `titles`.
+pub fn divider(frame: &mut Frame<'_>, theme: &Theme, area: Rect, x: u16, titles: &[u16]) {
     let line = Rect {
         x,
         width: 1,
@@ -310,7 +310,11 @@ pub fn divider(frame: &mut Frame<'_>, theme: &Theme, area: Rect, x: u16) {
     };
     let style = theme.style(Meaning::Border);
     for place in 0..line.height {
-        let sign = if place == 0 { "┬" } else { "│" };
+        let sign = match place {
+            0 => "┬",
+            _ if titles.contains(&(line.y + place)) => "├",
+            _ => "│",
+        };
         put(frame, row(line, place), vec![Span::styled(sign, style)]);
     }
 }

@@ -24,7 +24,8 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let panes = state.explore.panes(body, &content);
     if let Some(tree) = panes.tree {
         tree_pane::render(state, ruleset, frame, tree);
-        paint::divider(frame, theme, body, tree.right());
+        let titles: Vec<u16> = panes.details.iter().map(|pane| pane.y).collect();
+        paint::divider(frame, theme, body, tree.right(), &titles);
     }
     if let Some(main) = panes.main {
         main_pane::render(state, picture, &content, frame, main);
@@ -33,7 +34,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
         details::render(state, picture, frame, area, panes.extra);
     }
     if let (Some(extra), Some(details)) = (panes.extra, panes.details) {
-        paint::divider(frame, theme, extra, details.right());
+        paint::divider(frame, theme, extra, details.right(), &[]);
     }
 }
 

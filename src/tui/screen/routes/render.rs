@@ -24,13 +24,14 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let network = &picture.network;
     let panes = state.routes.panes(body);
     render_items(state, network, frame, panes.items);
-    paint::divider(frame, theme, body, panes.items.right());
+    let titles = [panes.lines.y, panes.lookup.y];
+    paint::divider(frame, theme, body, panes.items.right(), &titles);
     for (pane, item) in [
         (panes.links, Item::Links),
         (panes.neighbours, Item::Neighbours),
     ] {
         if let Some(pane) = pane {
-            paint::divider(frame, theme, pane, pane.x - 1);
+            paint::divider(frame, theme, pane, pane.x.saturating_sub(1), &[]);
             render_list(state, network, item, false, frame, pane);
         }
     }
