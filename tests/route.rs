@@ -3,7 +3,12 @@
 //! Every test makes a fresh namespace for its thread and fills it with `ip`, which is also the judge of what
 //! is printed. Without the privilege to make one, a test says so by name on standard error.
 
-use hookscope::cli::route::{RouteArgs, RouteCommand, RouteContext, run};
+/// The subcommand itself, run on a thread inside the test's network namespace.
+#[allow(dead_code)]
+#[path = "../src/cli/route.rs"]
+mod cli;
+
+use cli::{RouteArgs, RouteCommand, RouteContext, run};
 use hookscope::kernel::netlink::{Protocol, Socket};
 use hookscope::kernel::route::{
     Events, RouteLookup, read_fib, read_links, read_network, read_rules, route_get,

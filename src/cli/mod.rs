@@ -89,7 +89,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     match &cli.command {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
-        Some(Command::Route(args)) => return route::run_command(args, &cli.global),
+        Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
@@ -99,6 +99,28 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => return tui::run(&cli.global, None),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// `hookscope route` has words that only it can judge: wrong ones exit 2, as wrong options do.
+fn run_route(args: &route::RouteArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let names = hookscope::session::names::read_names();
+    let snapshot = global
+        .snapshot
+        .as_deref()
+        .map(hookscope::session::snapshot::open)
+        .transpose()?;
+    let context = route::RouteContext {
+        snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
+        names: &names,
+    };
+    match route::run(args, context, &mut io::stdout()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.is_usage() => {
+            let _ = writeln!(io::stderr(), "hookscope: error: {error}");
+            Ok(ExitCode::from(2))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -11,7 +11,6 @@ use hookscope::session::picture::RouteQuery;
 use hookscope::session::route::{AskError, ask, lookup};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
 use thiserror::Error;
@@ -100,28 +99,6 @@ impl RouteError {
                 | RouteError::Invalid { .. }
                 | RouteError::Ask(AskError::NoDestination)
         )
-    }
-}
-
-/// Run the subcommand as the program was called.
-pub fn run_command(args: &RouteArgs, global: &super::Global) -> anyhow::Result<ExitCode> {
-    let names = hookscope::session::names::read_names();
-    let snapshot = global
-        .snapshot
-        .as_deref()
-        .map(hookscope::session::snapshot::open)
-        .transpose()?;
-    let context = RouteContext {
-        snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
-        names: &names,
-    };
-    match run(args, context, &mut io::stdout()) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(error) if error.is_usage() => {
-            let _ = writeln!(io::stderr(), "hookscope: error: {error}");
-            Ok(ExitCode::from(2))
-        }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,8 +1,50 @@
 //! The terminal interface on this machine, on a snapshot, or in a demo.
 
-use super::Global;
+use super::{Color, Global};
+use hookscope::session::picture::Source;
+use hookscope::session::{live, snapshot};
+use hookscope::tui;
 use std::process::ExitCode;
+use tokio::runtime::Builder;
 
-pub fn run(_global: &Global, _demo: Option<&str>) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("the terminal interface is not there yet; try `hookscope show`")
+/// Open the interface; `demo` names the scenario that it runs in.
+pub fn run(global: &Global, demo: Option<&str>) -> anyhow::Result<ExitCode> {
+    let snapshot = global
+        .snapshot
+        .as_deref()
+        .map(|path| snapshot::open(path).map(|s| (path, s)))
+        .transpose()?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let _inside = runtime.enter();
+    let session = match snapshot {
+        Some((path, snapshot)) => snapshot::start(path, snapshot),
+        None => {
+            let netns = demo
+                .map(|name| format!("demo {name}"))
+                .or_else(|| global.netns.clone());
+            live::start(Source::Live {
+                host: snapshot::host_name(),
+                netns,
+            })
+            .map_err(|error| anyhow::anyhow!("{}", live::explain(&error)))?
+        }
+    };
+    let options = tui::Options {
+        theme: None,
+        keymap: None,
+        config_dir: global.config.clone(),
+        read_only: global.read_only,
+        color: match global.color {
+            Color::Auto => tui::Color::Auto,
+            Color::Always => tui::Color::Always,
+            Color::Never => tui::Color::Never,
+        },
+    };
+    runtime.block_on(tui::run(options, session))?;
+    // Whatever still reads the kernel is not worth waiting for.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
 }
