@@ -240,7 +240,7 @@ fn size_does_not_slow_down_keys() {
         tables,
     };
     let mut bench = Bench::new(200, 50, "dark");
-    bench.show(picture(big, network(1_000_000)));
+    bench.show(picture(big.clone(), network(1_000_000)));
     let mut worst = Vec::new();
     let mut press = |bench: &mut Bench, keys: &str| {
         for key in keys.split_whitespace() {
@@ -254,6 +254,28 @@ fn size_does_not_slow_down_keys() {
     press(&mut bench, "enter enter down down pgdn G pgup g");
     press(&mut bench, "left up right down enter down down G pgup");
     press(&mut bench, "2 tab down G pgup g");
+    bench.keys("1 f");
+    let start = Instant::now();
+    bench.text("10.0.0.9 33.7");
+    println!("find over everything: {:?}", start.elapsed());
+    assert!(bench.screen().contains("33.7."));
+    bench.keys("esc 1");
+    // Counters have changed, nothing else: this happens every second.
+    let mut counted = big;
+    Arc::make_mut(
+        Arc::make_mut(&mut counted.tables[0])
+            .chains
+            .first_mut()
+            .unwrap(),
+    );
+    let next = picture(counted, network(0));
+    let start = Instant::now();
+    hookscope::tui::update(
+        &mut bench.state,
+        Event::Session(hookscope::session::SessionEvent::Picture(next)),
+    );
+    println!("a new picture: {:?}", start.elapsed());
+    assert!(start.elapsed().as_millis() < 1000);
     worst.sort();
     let (slowest, updated, key) = worst.last().unwrap();
     println!("slowest key: {key} {slowest:?} of which update {updated:?}");

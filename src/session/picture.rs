@@ -1,7 +1,6 @@
 //! What the session hands to the screens, and what the screens may ask of it: plain values.
 
-use crate::model::network::Network;
-use crate::model::{Family, Name, Names, Ruleset};
+use crate::model::{Family, Name, Names, Network, Ruleset};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;

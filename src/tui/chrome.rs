@@ -127,6 +127,9 @@ fn header_parts(state: &State) -> Vec<Vec<Span<'static>>> {
             backends.push(name);
         }
     }
+    if !picture.network.legacy_tables.is_empty() {
+        backends.push("iptables-legacy".into());
+    }
     parts.push(vec![value(backends.join(" + "))]);
     if picture.ruleset.tables.is_empty() {
         return parts;

@@ -75,10 +75,7 @@ impl Key {
     pub fn parse(text: &str) -> Option<Key> {
         let mut modifiers = KeyModifiers::NONE;
         let mut rest = text;
-        loop {
-            let Some((head, tail)) = rest.split_once('-') else {
-                break;
-            };
+        while let Some((head, tail)) = rest.split_once('-') {
             if tail.is_empty() {
                 break;
             }
@@ -168,7 +165,7 @@ mod tests {
         assert_eq!(Key::parse("shift-tab"), Key::parse("backtab"));
         assert_eq!(Key::parse("G").map(|key| key.to_string()), Some("G".into()));
         assert_eq!(Key::parse_sequence("g g").map(|keys| keys.len()), Some(2));
-        for wrong in ["", "hyper-x", "shift-a", "f", "enterr"] {
+        for wrong in ["", "hyper-x", "shift-a", "fx", "enterr"] {
             assert_eq!(Key::parse(wrong), None, "{wrong}");
         }
     }

@@ -5,6 +5,7 @@
 
 use super::action::{Action, Layer};
 use super::key::{self, Key, Sequence};
+use super::theme::line_breaks;
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -147,7 +148,7 @@ impl Keymap {
         let document: toml::Table = text.parse().map_err(|why: toml::de::Error| {
             let line = why
                 .span()
-                .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+                .map_or(1, |span| 1 + line_breaks(text, span.start));
             KeymapError::Syntax {
                 file: file.into(),
                 why: format!("line {line}: {}", why.message()),

@@ -180,11 +180,19 @@ impl Theme {
     }
 }
 
+/// Line ends before a place in a text.
+pub(super) fn line_breaks(text: &str, before: usize) -> usize {
+    text.bytes()
+        .take(before)
+        .filter(|byte| *byte == b'\n')
+        .count()
+}
+
 fn merge(styles: &mut Partial, file: &str, text: &str) -> Result<(), ThemeError> {
     let document: toml::Table = text.parse().map_err(|why: toml::de::Error| {
         let line = why
             .span()
-            .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            .map_or(1, |span| 1 + line_breaks(text, span.start));
         ThemeError::Syntax {
             file: file.into(),
             why: format!("line {line}: {}", why.message()),

@@ -29,8 +29,8 @@ impl Index {
         self.generation == ruleset.generation && self.rules == ruleset.rule_count()
     }
 
-    /// None when nobody wants it any more.
-    pub fn build(picture: &Picture, wanted: &dyn Fn() -> bool) -> Option<Index> {
+    /// None when the program ends.
+    pub fn build(picture: &Picture, alive: &dyn Fn() -> bool) -> Option<Index> {
         let ruleset = &picture.ruleset;
         let mut index = Index {
             generation: ruleset.generation,
@@ -45,7 +45,7 @@ impl Index {
             for chain in &table.chains {
                 let key = chain_key(table, chain);
                 for (place, rule) in chain.rules.iter().enumerate() {
-                    if place % STRIDE == 0 && !wanted() {
+                    if place % STRIDE == 0 && !alive() {
                         return None;
                     }
                     let text = printer.rule(rule);
@@ -158,6 +158,7 @@ pub(super) fn find_routes(
 ) -> Option<(Vec<Found>, usize)> {
     let words: Vec<&str> = query.split_whitespace().collect();
     let mut found: Vec<Found> = Vec::new();
+    let mut texts = routes::lines::Texts::default();
     let mut of = 0;
     for item in routes::items(network) {
         for place in 0..routes::len(network, item) {
@@ -165,11 +166,11 @@ pub(super) fn find_routes(
                 return None;
             }
             of += 1;
-            let Some(text) = routes::lines::text(network, item, place) else {
+            let Some(text) = texts.text(network, item, place) else {
                 continue;
             };
-            let text = clean(&text).into_owned();
             if found.len() < FOUND_MAX && words.iter().all(|word| text.contains(word)) {
+                let text = clean(text).into_owned();
                 let begins = words.first().is_some_and(|word| text.starts_with(word));
                 found.push(Found {
                     target: Target::Line(item, place),

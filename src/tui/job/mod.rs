@@ -185,8 +185,14 @@ pub struct Incoming {
     pub objects: HashMap<Name, Vec<(Name, u64)>>,
 }
 
-/// Do a job to its end. `index` is kept from one find to the next.
-pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) -> Option<Answer> {
+/// Do a job to its end, or until it is not `wanted` any more. `index` is kept from one find to the next; it is
+/// made to its end as long as the program is `alive`, because the next find needs it too.
+pub fn run(
+    job: Job,
+    index: &mut Option<Arc<Index>>,
+    wanted: &dyn Fn() -> bool,
+    alive: &dyn Fn() -> bool,
+) -> Option<Answer> {
     match job {
         Job::Search {
             ticket,
@@ -206,7 +212,7 @@ pub fn run(job: Job, index: &mut Option<Arc<Index>>, wanted: &dyn Fn() -> bool) 
         } => {
             let made = match index.take() {
                 Some(made) if made.fits(&picture.ruleset) => made,
-                _ => Arc::new(Index::build(&picture, wanted)?),
+                _ => Arc::new(Index::build(&picture, alive)?),
             };
             *index = Some(made.clone());
             let (mut found, mut of) = find(&made, &query, rules, wanted)?;

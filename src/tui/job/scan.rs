@@ -30,13 +30,14 @@ pub fn search(
     let ruleset = &picture.ruleset;
     if let SearchPlace::Network(item) = place {
         let network = &picture.network;
+        let mut texts = routes::lines::Texts::default();
         let mut lines = Vec::new();
         for place in 0..routes::len(network, *item) {
             if place % STRIDE == 0 && !wanted() {
                 return None;
             }
-            let text = routes::lines::text(network, *item, place);
-            if text.is_some_and(|text| holds(&clean(&text), query)) {
+            let text = texts.text(network, *item, place);
+            if text.is_some_and(|text| holds(&clean(text), query)) {
                 lines.push(u32::try_from(place).unwrap_or(u32::MAX));
             }
         }

@@ -78,7 +78,7 @@ pub fn choose(state: &mut State, title: String, own: Vec<Found>) {
 }
 
 fn put(state: &mut State, mode: Mode, title: String, own: Vec<Found>) {
-    state.overlay = Some(Overlay::Finder(Finder {
+    state.overlay = Some(Overlay::Finder(Box::new(Finder {
         mode,
         input: Input::default(),
         list: ListState::default(),
@@ -88,7 +88,7 @@ fn put(state: &mut State, mode: Mode, title: String, own: Vec<Found>) {
         waiting: false,
         ticket: 0,
         title,
-    }));
+    })));
 }
 
 /// The text of the field has changed.
@@ -336,11 +336,30 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
         width: row.width.saturating_sub(right_width + 1),
         ..row
     };
+    // A match beyond the right edge moves the label to the left.
+    let room = usize::from(left.width).saturating_sub(13);
+    let first = found.hits.first().copied().unwrap_or(0);
+    let action = matches!(found.target, Target::Action(_));
+    let skip = if !action && found.label.chars().count() > room && first + 12 > room {
+        first.saturating_sub(8)
+    } else {
+        0
+    };
+    let mut label: String = found.label.chars().skip(skip).collect();
+    let mut hits: Vec<usize> = found
+        .hits
+        .iter()
+        .filter_map(|hit| hit.checked_sub(skip))
+        .collect();
+    if skip > 0 {
+        label.insert(0, '…');
+        hits.iter_mut().for_each(|hit| *hit += 1);
+    }
     spans.extend(paint::marked(
         theme,
-        &found.label,
+        &label,
         theme.ink(Meaning::Text),
-        &found.hits,
+        &hits,
     ));
     paint::put(frame, left, spans);
     let place = Rect {

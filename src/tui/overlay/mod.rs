@@ -9,7 +9,7 @@ use crate::tui::action::Layer;
 /// At most one at a time; it takes all keys.
 #[derive(Clone, Debug)]
 pub enum Overlay {
-    Finder(finder::Finder),
+    Finder(Box<finder::Finder>),
     Help { scroll: usize },
     Messages { scroll: usize },
 }

@@ -106,3 +106,50 @@ fn depth() -> Depth {
         Depth::Indexed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(folder: &str, name: &str, text: &str, color: Color) -> Result<Settings, String> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        fs::write(file_of(dir.path(), folder, name), text).unwrap();
+        let options = Options {
+            theme: Some(if folder == "themes" { name } else { "dark" }.into()),
+            keymap: Some(if folder == "keymaps" { name } else { "default" }.into()),
+            config_dir: Some(dir.path().into()),
+            read_only: false,
+            color,
+        };
+        settings(&options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn files_of_a_person_count_and_their_mistakes_are_named() {
+        let theme = check("themes", "mine", "inherit = \"light\"\n", Color::Always).unwrap();
+        assert_eq!(theme.theme.name, "mine");
+        let error = check("themes", "dark", "[styles]\ntext = \"gren\"", Color::Always);
+        let error = error.unwrap_err();
+        assert!(
+            error.ends_with(
+                "themes/dark.toml: [styles] 'text': 'gren' is neither a colour nor a modifier"
+            ),
+            "{error}"
+        );
+        let error = check("keymaps", "vim", "[list]\nx = \"fly\"", Color::Always).unwrap_err();
+        assert!(
+            error.ends_with("keymaps/vim.toml: [list] 'x': there is no action 'fly'"),
+            "{error}"
+        );
+        let mono = check("themes", "dark", "", Color::Never).unwrap();
+        assert_eq!(mono.theme.name, "mono");
+    }
+
+    #[test]
+    fn names_do_not_lead_out_of_the_directory() {
+        for name in ["../etc/passwd", "/etc/passwd", ".", ""] {
+            assert!(!plain_name(name), "{name}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use crate::tui::job::{self, Answer, Index, Job, JobKind};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 pub struct Jobs {
@@ -12,6 +12,7 @@ pub struct Jobs {
     answers: UnboundedReceiver<Answer>,
     /// What find looks through, kept from one search to the next.
     index: Arc<Mutex<Option<Arc<Index>>>>,
+    alive: Arc<AtomicBool>,
 }
 
 impl Jobs {
@@ -22,6 +23,7 @@ impl Jobs {
             sender,
             answers,
             index: Arc::default(),
+            alive: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -33,12 +35,21 @@ impl Jobs {
         }
         let sender = self.sender.clone();
         let shared = self.index.clone();
+        let alive = self.alive.clone();
         tokio::task::spawn_blocking(move || {
-            let mut index = shared.lock().ok().and_then(|index| index.clone());
-            let answer = job::run(job, &mut index, &|| wanted.load(Ordering::Relaxed));
-            if let (Some(index), Ok(mut shared)) = (index, shared.lock()) {
-                *shared = Some(index);
-            }
+            let wanted = || wanted.load(Ordering::Relaxed);
+            let alive = || alive.load(Ordering::Relaxed);
+            let answer = if job.kind() == JobKind::Find {
+                // One find at a time: the next one waits for the index instead of making it once more.
+                let mut index = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                if wanted() {
+                    job::run(job, &mut index, &wanted, &alive)
+                } else {
+                    None
+                }
+            } else {
+                job::run(job, &mut None, &wanted, &alive)
+            };
             if let Some(answer) = answer {
                 // Nobody listens any more when the interface is closing.
                 let _ = sender.send(answer);
@@ -58,6 +69,7 @@ impl Jobs {
 
 impl Drop for Jobs {
     fn drop(&mut self) {
+        self.alive.store(false, Ordering::Relaxed);
         for wanted in self.running.values() {
             wanted.store(false, Ordering::Relaxed);
         }

@@ -300,3 +300,21 @@ pub fn select(frame: &mut Frame<'_>, area: Rect, style: Style) {
     }
     buf.set_style(area, style);
 }
+
+/// The line between two panes side by side, at column `x`; titles of panes to its right begin at `titles`.
+pub fn divider(frame: &mut Frame<'_>, theme: &Theme, area: Rect, x: u16, titles: &[u16]) {
+    let line = Rect {
+        x,
+        width: 1,
+        ..area
+    };
+    let style = theme.style(Meaning::Border);
+    for place in 0..line.height {
+        let sign = match place {
+            0 => "┬",
+            _ if titles.contains(&(line.y + place)) => "├",
+            _ => "│",
+        };
+        put(frame, row(line, place), vec![Span::styled(sign, style)]);
+    }
+}

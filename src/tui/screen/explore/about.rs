@@ -56,7 +56,7 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
         Item::Chain(table, chain) => {
             if let Some(base) = &chain.base {
                 let hook = symbols::hook(table.family, base.hook);
-                parts.push(vec![dim("hook "), value(hook)]);
+                parts.push(vec![dim("hook "), value(hook.into())]);
                 if base.policy.is_some() {
                     parts.push(vec![dim("policy "), tree_pane::policy(theme, base.policy)]);
                 }

@@ -1,6 +1,6 @@
 //! The pane below: the line under the cursor in full, who leads here, where it leads, what the kernel runs.
 
-use super::{Content, Pane, rules};
+use super::{Content, Pane, rules, symbols};
 use crate::model::{Chain, Name, Rule, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
@@ -30,7 +30,7 @@ pub fn render(
     let title = match state.explore.content(ruleset) {
         Content::Rules(..) => match state.explore.rule(ruleset) {
             Some((_, _, place, rule)) => format!("Rule {}, handle {}", place + 1, rule.handle),
-            None => "Rule".into(),
+            None => "Chain".into(),
         },
         Content::Elements(..) => "Element".into(),
         _ => "Details".into(),
@@ -139,9 +139,17 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
 /// A chain without a rule to speak of.
 fn chain_lines(state: &State, picture: &Picture, columns: usize) -> Lines {
     match state.explore.content(&picture.ruleset) {
-        Content::Rules(table, chain) => {
-            sources(state, table, "from", Kind::Chain, &chain.name, columns)
-        }
+        Content::Rules(table, chain) => match &chain.base {
+            Some(base) => {
+                let hook = symbols::hook(table.family, base.hook);
+                vec![fact(
+                    state,
+                    "from",
+                    &format!("every packet at the hook {hook}"),
+                )]
+            }
+            None => sources(state, table, "from", Kind::Chain, &chain.name, columns),
+        },
         _ => Lines::new(),
     }
 }
@@ -187,7 +195,9 @@ fn rule_lines(
         }
         None => lines.push(fact(state, "counted", "by nobody: the rule has no counter")),
     }
-    let references = text::rule_references(rule);
+    let mut references = text::rule_references(rule);
+    let anonymous = |name: &Name| table.set(name).is_some_and(|set| set.is_anonymous());
+    references.sets.retain(|name| !anonymous(name));
     let names = |names: &[Name], sign: &str| -> String {
         let names: Vec<String> = names
             .iter()
@@ -225,7 +235,7 @@ fn expression_lines(state: &State, rule: Rule<'_>, columns: usize) -> Lines {
     let mut lines = Lines::new();
     for line in text::rule_expressions(rule) {
         let line = clean(&line);
-        for (place, range) in wrap(&line, columns.saturating_sub(2))
+        for (place, range) in wrap(&line, columns.saturating_sub(4))
             .into_iter()
             .enumerate()
         {

@@ -3,7 +3,7 @@
 use super::node::NodeKey;
 use super::update::{entered, main_height, settle, take_handle, tree_height};
 use super::{Content, Pane};
-use crate::model::Ruleset;
+use crate::model::{Name, Ruleset};
 use crate::tui::app::{Level, State};
 use crate::tui::effect::Effect;
 use crate::tui::job::{Found, Hits, SearchPlace, Target};
@@ -24,7 +24,9 @@ pub(super) fn targets(state: &State, ruleset: &Ruleset) -> Vec<Target> {
     let mut keys: Vec<NodeKey> = Vec::new();
     let chains = references.jumps.into_iter();
     keys.extend(chains.map(|name| NodeKey::Chain(family, here(), name)));
-    let sets = references.sets.into_iter();
+    // What an anonymous set holds is written in the rule itself.
+    let named = |name: &Name| !table.set(name).is_some_and(|set| set.is_anonymous());
+    let sets = references.sets.into_iter().filter(named);
     keys.extend(sets.map(|name| NodeKey::Set(family, here(), name)));
     for name in references.objects {
         let same = |object: &&Arc<crate::model::Object>| object.name == name;

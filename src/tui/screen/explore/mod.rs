@@ -16,6 +16,7 @@ pub mod symbols;
 pub mod tree;
 pub mod tree_pane;
 pub mod update;
+mod walk;
 
 use crate::model::{Chain, ElementList, Rule, Ruleset, Set, Table};
 use crate::session::{ChainKey, Picture};

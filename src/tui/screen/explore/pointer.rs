@@ -1,9 +1,9 @@
 //! The mouse on Explore.
 
 use super::update::{
-    collapse, cursor_moved, enabled, expand, main_height, perform, scroll_details, settle,
-    take_handle, tree_height,
+    cursor_moved, enabled, main_height, perform, scroll_details, settle, take_handle, tree_height,
 };
+use super::walk::{collapse, expand};
 use super::{Pane, list_area};
 use crate::tui::action::Action;
 use crate::tui::app::State;

@@ -3,11 +3,9 @@
 use super::{details, main_pane, tree_pane};
 use crate::tui::app::State;
 use crate::tui::chrome::spinner;
-use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::text::Span;
 
 pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let theme = state.theme();
@@ -26,12 +24,8 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let panes = state.explore.panes(body, &content);
     if let Some(tree) = panes.tree {
         tree_pane::render(state, ruleset, frame, tree);
-        let line = Rect {
-            x: tree.right(),
-            width: 1,
-            ..body
-        };
-        divider(state, frame, line);
+        let titles: Vec<u16> = panes.details.iter().map(|pane| pane.y).collect();
+        paint::divider(frame, theme, body, tree.right(), &titles);
     }
     if let Some(main) = panes.main {
         main_pane::render(state, picture, &content, frame, main);
@@ -40,25 +34,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
         details::render(state, picture, frame, area, panes.extra);
     }
     if let (Some(extra), Some(details)) = (panes.extra, panes.details) {
-        let line = Rect {
-            x: details.right(),
-            width: 1,
-            ..extra
-        };
-        divider(state, frame, line);
-    }
-}
-
-/// The line between two panes side by side.
-fn divider(state: &State, frame: &mut Frame<'_>, line: Rect) {
-    let style = state.theme().style(Meaning::Border);
-    for place in 0..line.height {
-        let sign = if place == 0 { "┬" } else { "│" };
-        paint::put(
-            frame,
-            paint::row(line, place),
-            vec![Span::styled(sign, style)],
-        );
+        paint::divider(frame, theme, extra, details.right(), &[]);
     }
 }
 

@@ -199,6 +199,10 @@ impl Tree {
                 let chain = |c: usize| Node::Chain(*t, index(c));
                 let mut nodes: Vec<Node> = hooked.into_iter().chain(other).map(chain).collect();
                 for group in GROUPS {
+                    // Anonymous sets are parts of rules; they have a place of their own in the tree.
+                    if group == Group::Anonymous {
+                        continue;
+                    }
                     nodes.extend(group_members(table, *t, group));
                 }
                 nodes

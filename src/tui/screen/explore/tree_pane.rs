@@ -214,7 +214,7 @@ fn tail(theme: &Theme, item: Item<'_>, node: &Node, state: &State) -> Vec<Span<'
             Some(base) => {
                 let hook = symbols::hook(table.family, base.hook);
                 let mut spans = Vec::new();
-                if hook != *chain.name && !hook.eq_ignore_ascii_case(&chain.name) {
+                if !hook.eq_ignore_ascii_case(&chain.name) {
                     spans.push(dim(format!("{hook} ")));
                 }
                 spans.push(policy(theme, base.policy));

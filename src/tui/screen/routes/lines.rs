@@ -8,6 +8,8 @@ use crate::model::network::{
 use crate::tui::human;
 use crate::tui::theme::Meaning;
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write;
 use std::net::IpAddr;
 
 /// One column of a line.
@@ -42,13 +44,46 @@ pub fn cells(network: &Network, item: Item, place: usize) -> Option<Vec<Cell>> {
 
 /// The words of a line, for searching and copying.
 pub fn text(network: &Network, item: Item, place: usize) -> Option<String> {
-    let cells = cells(network, item, place)?;
+    Some(words(cells(network, item, place)?.into_iter()))
+}
+
+/// The words of many lines. Routes of one table share what they are apart from their destinations, so that
+/// part is printed once; a million routes then cost their prefixes.
+#[derive(Debug, Default)]
+pub struct Texts {
+    rest: HashMap<usize, String>,
+    line: String,
+}
+
+impl Texts {
+    /// The same as [`text`].
+    pub fn text(&mut self, network: &Network, item: Item, place: usize) -> Option<&str> {
+        self.line.clear();
+        let Item::Table(family, id) = item else {
+            self.line = text(network, item, place)?;
+            return Some(&self.line);
+        };
+        let route = network.routes.table(family, id)?.get(place)?;
+        let rest = self
+            .rest
+            .entry(std::ptr::from_ref(route.body) as usize)
+            .or_insert_with(|| words(self::route(network, route).into_iter().skip(1)));
+        // Writing to a String cannot fail.
+        let _ = match route.destination {
+            prefix if prefix.length == 0 => write!(self.line, "default {rest}"),
+            prefix if prefix.is_host() => write!(self.line, "{} {rest}", prefix.address),
+            prefix => write!(self.line, "{prefix} {rest}"),
+        };
+        Some(&self.line)
+    }
+}
+
+fn words(cells: impl Iterator<Item = Cell>) -> String {
     let words: Vec<String> = cells
-        .into_iter()
         .map(|(_, text)| text)
         .filter(|text| !text.is_empty() && text != "—")
         .collect();
-    Some(words.join(" "))
+    words.join(" ")
 }
 
 pub fn prefix(prefix: Prefix) -> String {
@@ -257,6 +292,10 @@ fn neighbour(network: &Network, neighbour: &Neighbour) -> Vec<Cell> {
     let mut state = neighbour.state_name().to_string();
     if neighbour.flags & crate::model::network::neighbour_flags::ROUTER != 0 {
         state.push_str(" router");
+    }
+    // `AF_BRIDGE`: behind which port of a bridge an address is.
+    if neighbour.family == 7 {
+        state.push_str(" bridge");
     }
     if neighbour.is_proxy() {
         state.push_str(" proxy");

@@ -58,6 +58,8 @@ pub struct Routes {
     /// None until the first picture with a network.
     pub selected: Option<Item>,
     pub list: ListState,
+    /// A person has chosen what to look at; new pictures do not choose any more.
+    pub touched: bool,
     pub places: HashMap<Item, ListState>,
     /// The lookup field while it is being typed into.
     pub editing: Option<Input>,
@@ -76,6 +78,9 @@ pub struct Panes {
     pub lookup: Rect,
     /// Policy rules beside a table, where there is room.
     pub rules: Option<Rect>,
+    /// Links and neighbours beside rules and tables, where there is room.
+    pub links: Option<Rect>,
+    pub neighbours: Option<Rect>,
 }
 
 impl Routes {
@@ -98,11 +103,25 @@ impl Routes {
     pub fn panes(&self, body: Rect) -> Panes {
         let width = (body.width / 4).clamp(24, 34);
         let lookup = if body.height >= 30 { 7 } else { 5 };
-        let right = Rect {
+        let mut right = Rect {
             x: body.x + width + 1,
             width: body.width.saturating_sub(width + 1),
             ..body
         };
+        let mut links = None;
+        let mut neighbours = None;
+        let routing = matches!(self.selected, Some(Item::Table(..) | Item::Rules(_)));
+        if body.width >= 160 && routing {
+            let aside = Rect {
+                x: body.right() - 68,
+                width: 68,
+                ..body
+            };
+            right.width -= 69;
+            let half = aside.height / 2;
+            links = Some(paint::rows(aside, 0, half));
+            neighbours = Some(paint::rows(aside, half, aside.height - half));
+        }
         let upper = body.height.saturating_sub(lookup);
         let mut lines = paint::rows(right, 0, upper);
         let mut rules = None;
@@ -116,6 +135,8 @@ impl Routes {
             lines,
             lookup: paint::rows(right, upper, lookup),
             rules,
+            links,
+            neighbours,
         }
     }
 }

@@ -24,15 +24,16 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let network = &picture.network;
     let panes = state.routes.panes(body);
     render_items(state, network, frame, panes.items);
-    let line = Rect {
-        x: panes.items.right(),
-        width: 1,
-        ..body
-    };
-    for place in 0..line.height {
-        let sign = if place == 0 { "┬" } else { "│" };
-        let span = Span::styled(sign, theme.style(Meaning::Border));
-        paint::put(frame, paint::row(line, place), vec![span]);
+    let titles = [panes.lines.y, panes.lookup.y];
+    paint::divider(frame, theme, body, panes.items.right(), &titles);
+    for (pane, item) in [
+        (panes.links, Item::Links),
+        (panes.neighbours, Item::Neighbours),
+    ] {
+        if let Some(pane) = pane {
+            paint::divider(frame, theme, pane, pane.x.saturating_sub(1), &[]);
+            render_list(state, network, item, false, frame, pane);
+        }
     }
     if let Some(item) = state.routes.selected {
         if let (Some(rules), Item::Table(family, _)) = (panes.rules, item) {

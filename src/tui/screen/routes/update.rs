@@ -33,7 +33,8 @@ pub fn pictured(state: &mut State) {
     let selected = state.routes.selected;
     let known = |item: Item| state.routes.items.contains(&item);
     let main = Item::Table(FibFamily::Ip4, table::MAIN);
-    let choice = match selected.filter(|item| known(*item)) {
+    let touched = state.routes.touched;
+    let choice = match selected.filter(|item| touched && known(*item)) {
         Some(item) => Some(item),
         None if known(main) => Some(main),
         None => state.routes.items.first().copied(),
@@ -101,6 +102,7 @@ pub fn answer(state: &mut State, ticket: u64, answer: Result<String, String>) {
 }
 
 pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
+    state.routes.touched = true;
     match action {
         Action::Lookup => state.routes.editing = Some(Input::new(&state.routes.question)),
         Action::CopyText => copy(state, effects),
@@ -177,6 +179,7 @@ pub fn perform_editing(state: &mut State, action: Action, effects: &mut Vec<Effe
 }
 
 pub fn click(state: &mut State, x: u16, y: u16) {
+    state.routes.touched = true;
     let panes = state.routes.panes(state.body());
     let at = (x, y).into();
     let lines = list_area(panes.lines);
@@ -252,6 +255,7 @@ pub fn go_to_line(state: &mut State, places: &[u32], forward: bool, here: bool) 
 
 /// Show a line, from wherever one is.
 pub fn go_to(state: &mut State, item: Item, place: usize) {
+    state.routes.touched = true;
     select(state, item);
     state.routes.focus = Pane::Lines;
     let (count, (_, height)) = (count(state), heights(state));
