@@ -4,6 +4,7 @@ mod common;
 
 use common::{hookscope, in_namespace, nft, run};
 use hookscope::lang::nft::print;
+use hookscope::model::network::Offered;
 use hookscope::model::{Elements, Family, Policy};
 use hookscope::session::live;
 use hookscope::session::picture::{
@@ -294,5 +295,34 @@ fn links_and_routes_are_followed() {
                 .flat_map(|table| table.iter());
             !routes.any(|route| route.destination.to_string() == "198.51.100.0/24")
         });
+    });
+}
+
+#[test]
+fn what_tells_nobody_is_read_too() {
+    in_namespace("what_tells_nobody_is_read_too", || {
+        nft(BASE);
+        let mut watched = Watched::start();
+        let picture = watched.loaded();
+        let taken = hookscope::session::snapshot::take(None).expect("a snapshot");
+        for network in [&picture.network, &taken.network] {
+            assert!(network.sysctls.number("net/ipv4/ip_forward").is_some());
+            assert!(
+                network
+                    .sysctls
+                    .interface("ipv4", "lo", "rp_filter")
+                    .is_some()
+            );
+            assert_ne!(network.hooks.offered, Offered::Unasked);
+        }
+        // Not in every kernel: where it is, its tables are seen.
+        if run("iptables-legacy", &["-t", "nat", "-L"], "")
+            .status
+            .success()
+        {
+            let taken = hookscope::session::snapshot::take(None).expect("a snapshot");
+            let tables = taken.network.legacy_tables.ip.clone().unwrap_or_default();
+            assert!(tables.iter().any(|name| &**name == "nat"), "{tables:?}");
+        }
     });
 }
