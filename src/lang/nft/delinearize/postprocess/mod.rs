@@ -4,6 +4,7 @@
 
 mod dependencies;
 mod masks;
+mod tunnel;
 
 use super::super::ast::*;
 use super::super::datatype::{self as types, Type};
@@ -15,10 +16,12 @@ use super::exthdr;
 use super::payload::{self, ProtocolContext};
 use crate::model::Family;
 pub use dependencies::Dependencies;
+use tunnel::Inside;
 
 struct Context {
     protocols: ProtocolContext,
     dependencies: Dependencies,
+    inside: Inside,
     /// Masks in concatenations and set elements are undone at once: there is no comparison around them.
     remove_masks: bool,
     out: Vec<Option<Stmt>>,
@@ -33,6 +36,7 @@ pub fn rule(view: &TableView, stmts: Vec<Stmt>) -> Vec<Stmt> {
     let mut context = Context {
         protocols: ProtocolContext::new(view.family()),
         dependencies: Dependencies::default(),
+        inside: Inside::new(""),
         remove_masks: false,
         out: Vec::with_capacity(stmts.len()),
         place: 0,
@@ -57,6 +61,7 @@ pub fn rule(view: &TableView, stmts: Vec<Stmt>) -> Vec<Stmt> {
         context.dependencies.previous = (!context.replaced).then_some(context.place);
         if !is_match {
             context.dependencies.reset();
+            context.inside.reset();
         }
     }
     context.out.into_iter().flatten().collect()
@@ -176,8 +181,11 @@ impl Context {
                 let family = self.protocols.family;
                 payload::kill_dependency(&mut self.dependencies, expr, family);
             }
-            Kind::Inner { expr: inner, .. } => {
-                payload::complete_inner(inner);
+            Kind::Inner {
+                tunnel,
+                expr: inner,
+            } => {
+                self.inside(tunnel, |context| context.expr(inner));
                 expr.dtype = inner.dtype;
                 expr.order = inner.order;
             }
@@ -277,6 +285,9 @@ impl Context {
     }
 
     fn relational(&mut self, expr: &mut Expr) {
+        if self.relational_inside(expr) {
+            return;
+        }
         let Kind::Relational { op, left, right } = &mut expr.kind else {
             return;
         };
