@@ -274,9 +274,14 @@ fn show(state: &mut State, picture: Arc<Picture>, effects: &mut Vec<Effect>) {
 
 fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
     match answer {
-        Answer::Found { ticket, found, of } => {
+        Answer::Found {
+            ticket,
+            found,
+            of,
+            complete,
+        } => {
             if let Some(Overlay::Finder(finder)) = &mut state.overlay {
-                finder.found(ticket, found, of);
+                finder.found(ticket, found, of, complete);
             }
         }
         Answer::Searched { ticket, hits } => super::search::answered(state, ticket, hits, effects),
