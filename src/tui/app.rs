@@ -181,7 +181,12 @@ impl State {
     pub fn enabled(&self, action: Action) -> bool {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
-            Action::Search => self.picture.is_some(),
+            Action::Search | Action::NextPane | Action::PreviousPane => match &self.picture {
+                Some(picture) => {
+                    self.screen != Screen::Explore || !picture.ruleset.tables.is_empty()
+                }
+                None => false,
+            },
             Action::Find | Action::Reload | Action::Freeze => self.picture.is_some(),
             Action::Cancel => {
                 self.overlay.is_some()

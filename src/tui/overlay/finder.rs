@@ -4,7 +4,7 @@ use super::Overlay;
 use crate::tui::action::{ACTIONS, Action};
 use crate::tui::app::{self, State, job};
 use crate::tui::chrome::spinner;
-use crate::tui::clean::{head, width};
+use crate::tui::clean::{elide, width};
 use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::job::{Found, Job, Target, find_labels};
@@ -340,7 +340,7 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
         Target::Line(item, _) => right = routes::render::title(&names, *item),
         Target::Node(_) => {}
     }
-    let right = head(&right, usize::from(row.width / 2)).to_string();
+    let right = elide(&right, usize::from(row.width / 2));
     let right_width = width(&right) as u16;
     let left = Rect {
         width: row.width.saturating_sub(right_width + 1),

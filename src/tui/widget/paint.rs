@@ -146,6 +146,15 @@ pub fn window(frame: &mut Frame<'_>, theme: &Theme, area: Rect, title: &str, foo
     }
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
+    // A wide character that the window covers by half would push its border aside.
+    if let Some(x) = area.x.checked_sub(1) {
+        let buf = frame.buffer_mut();
+        for y in area.top()..area.bottom() {
+            if let Some(cell) = buf.cell_mut((x, y)).filter(|c| width(c.symbol()) > 1) {
+                cell.set_symbol(" ");
+            }
+        }
+    }
     frame.render_widget(block, area);
     inner
 }

@@ -25,7 +25,7 @@ pub fn columns(item: Item) -> &'static [Column] {
     match item {
         Item::Rules(_) => &[("prio", 6, 6), ("selector", 18, 60), ("action", 0, 0)],
         Item::Table(..) => &[("destination", 18, 34), ("next hop", 16, 32), ("dev", 8, 15), ("metric", 6, 8), ("from", 8, 10), ("", 0, 0)],
-        Item::Neighbours | Item::Noarp => &[("address", 16, 40), ("link address", 18, 20), ("dev", 8, 15), ("state", 0, 0)],
+        Item::Neighbours | Item::Noarp | Item::Forwarding => &[("address", 16, 40), ("link address", 18, 20), ("dev", 8, 15), ("state", 0, 0)],
         Item::Links => &[("link", 10, 16), ("state", 6, 8), ("mtu", 6, 6), ("received", 9, 10), ("sent", 9, 10), ("", 0, 0)],
         Item::Addresses => &[("dev", 10, 16), ("address", 20, 44), ("scope", 8, 8), ("", 0, 0)],
         Item::Nexthops => &[("id", 6, 10), ("next hop", 18, 40), ("dev", 8, 15), ("", 0, 0)],
@@ -41,7 +41,7 @@ pub fn cells(picture: &Picture, item: Item, place: usize) -> Option<Vec<Cell>> {
             let route = network.routes.table(family, id)?.get(place)?;
             self::route(network, names, route)
         }
-        Item::Neighbours | Item::Noarp => {
+        Item::Neighbours | Item::Noarp | Item::Forwarding => {
             neighbour(network, super::neighbours(network, item).nth(place)?)
         }
         Item::Links => link(network, network.links.get(place)?),
@@ -72,7 +72,7 @@ impl Texts {
         let network = &picture.network;
         let (family, id) = match item {
             Item::Table(family, id) => (family, id),
-            Item::Neighbours | Item::Noarp => {
+            Item::Neighbours | Item::Noarp | Item::Forwarding => {
                 if self.neighbours.as_ref().is_none_or(|(of, _)| *of != item) {
                     let all = network.neighbours.iter().enumerate();
                     let own = all.filter(|(_, neighbour)| super::belongs(neighbour, item));
@@ -327,9 +327,8 @@ fn neighbour(network: &Network, neighbour: &Neighbour) -> Vec<Cell> {
     if neighbour.flags & crate::model::network::neighbour_flags::ROUTER != 0 {
         state.push_str(" router");
     }
-    // `AF_BRIDGE`: behind which port of a bridge an address is.
-    if neighbour.family == 7 {
-        state.push_str(" bridge");
+    if let Some(vlan) = neighbour.vlan {
+        state.push_str(&format!(" vlan {vlan}"));
     }
     if neighbour.is_proxy() {
         state.push_str(" proxy");

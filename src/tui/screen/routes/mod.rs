@@ -26,6 +26,8 @@ pub enum Item {
     Neighbours,
     /// Neighbours that need no resolution (`NOARP`): what `ip neigh` leaves out.
     Noarp,
+    /// What `bridge fdb` lists: behind which port of a bridge an address is.
+    Forwarding,
     Nexthops,
     Rules(FibFamily),
     Table(FibFamily, u32),
@@ -37,7 +39,7 @@ impl Item {
         match self {
             Item::Links => "link",
             Item::Addresses => "address",
-            Item::Neighbours | Item::Noarp => "neighbour",
+            Item::Neighbours | Item::Noarp | Item::Forwarding => "neighbour",
             Item::Nexthops => "next hop",
             Item::Rules(_) => "policy",
             Item::Table(..) => "route",
@@ -159,8 +161,10 @@ pub fn items(network: &Network) -> Vec<Item> {
         items.extend(tables.into_iter().map(|id| Item::Table(family, id)));
     }
     items.push(Item::Neighbours);
-    if len(network, Item::Noarp) > 0 {
-        items.push(Item::Noarp);
+    for item in [Item::Noarp, Item::Forwarding] {
+        if len(network, item) > 0 {
+            items.push(item);
+        }
     }
     items.push(Item::Links);
     items.push(Item::Addresses);
@@ -171,10 +175,16 @@ pub fn items(network: &Network) -> Vec<Item> {
 }
 
 fn belongs(neighbour: &Neighbour, item: Item) -> bool {
-    (neighbour.state == neighbour_state::NOARP) == (item == Item::Noarp)
+    let own = match (neighbour.family, neighbour.state) {
+        // `AF_BRIDGE`
+        (7, _) => Item::Forwarding,
+        (_, neighbour_state::NOARP) => Item::Noarp,
+        _ => Item::Neighbours,
+    };
+    own == item
 }
 
-/// The neighbours behind one of their two items.
+/// The neighbours behind one of their items.
 fn neighbours(network: &Network, item: Item) -> impl Iterator<Item = &Neighbour> {
     let all = network.neighbours.iter();
     all.filter(move |neighbour| belongs(neighbour, item))
@@ -185,7 +195,7 @@ pub fn len(network: &Network, item: Item) -> usize {
     match item {
         Item::Rules(family) => network.rules_of(family).count(),
         Item::Table(family, id) => network.routes.table(family, id).map_or(0, |t| t.len()),
-        Item::Neighbours | Item::Noarp => neighbours(network, item).count(),
+        Item::Neighbours | Item::Noarp | Item::Forwarding => neighbours(network, item).count(),
         Item::Links => network.links.len(),
         Item::Addresses => network.addresses.len(),
         Item::Nexthops => network.nexthops.len(),

@@ -55,7 +55,8 @@ pub fn title(names: &Names, item: Item) -> String {
             )
         }
         Item::Neighbours => "Neighbours".into(),
-        Item::Noarp => "Neighbours, no ARP".into(),
+        Item::Noarp => "Neighbours without ARP".into(),
+        Item::Forwarding => "Bridge forwarding".into(),
         Item::Links => "Links".into(),
         Item::Addresses => "Addresses".into(),
         Item::Nexthops => "Next hop objects".into(),
@@ -82,6 +83,8 @@ fn render_items(state: &State, picture: &Picture, frame: &mut Frame<'_>, area: R
                 let name = super::names::table_name(&picture.names, id);
                 (format!("   table {name}"), Meaning::BaseChain)
             }
+            Item::Noarp => ("   without ARP".into(), Meaning::BaseChain),
+            Item::Forwarding => ("   of bridges".into(), Meaning::BaseChain),
             other => (format!(" {}", title(&picture.names, other)), Meaning::Table),
         };
         let count = human::count(len(&picture.network, item) as u64);
@@ -263,7 +266,7 @@ fn nothing(item: Item) -> (&'static str, &'static str) {
             "No routes",
             "A rule that looks here finds nothing and the next rule is tried.",
         ),
-        Item::Neighbours | Item::Noarp => (
+        Item::Neighbours | Item::Noarp | Item::Forwarding => (
             "No neighbours",
             "Nobody on a connected network has been talked to lately.",
         ),
