@@ -141,17 +141,36 @@ fn a_terminal_that_goes_away_ends_the_program() {
 }
 
 #[test]
-fn the_mouse_and_small_sizes_work_in_a_real_terminal() {
+fn the_mouse_works() {
     let Some((mut pty, _)) = start() else {
         return;
     };
-    // The second tab, as a terminal reports a click.
+    // Clicks and the wheel as terminals report them: button, column, row.
     pty.write("\x1b[<0;16;2M\x1b[<0;16;2m");
     pty.wait_text("Where would it go?");
     pty.write("\x1b[<0;5;2M\x1b[<0;5;2m");
+    pty.wait_text("inet filter › input");
+    pty.write("\x1b[<0;12;7M\x1b[<0;12;7m");
+    pty.wait_text("inet filter › forward");
+    pty.write("?");
+    pty.wait_text("Explore shows the nf_tables ruleset");
+    pty.write("\x1b[<65;10;8M\x1b[<65;10;8M");
+    pty.wait("the help scrolled", |screen| {
+        !screen
+            .contents()
+            .contains("Explore shows the nf_tables ruleset")
+    });
+}
+
+#[test]
+fn a_terminal_that_is_too_small_says_so() {
+    if start().is_none() {
+        return;
+    }
+    let mut pty = Pty::start(command(), 40, 10);
+    pty.wait_text("80 x 24 is needed");
+    pty.resize(80, 24);
     pty.wait_text("Ruleset");
-    // The wheel over the tree moves in it.
-    let first = pty.screen().contents();
-    pty.write("\x1b[<65;5;8M\x1b[<65;5;8M");
-    pty.wait("another screen", |screen| screen.contents() != first);
+    pty.write("q");
+    assert!(pty.ended(SOON).is_some());
 }

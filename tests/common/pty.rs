@@ -87,6 +87,21 @@ impl Pty {
         self.writer.flush().expect("input");
     }
 
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let (height, width) = (rows.try_into(), columns.try_into());
+        let parser = &mut self.output().parser;
+        parser
+            .screen_mut()
+            .set_size(height.expect("rows"), width.expect("columns"));
+        self.master.resize(size).expect("another size");
+    }
+
     /// Wait until `wanted` is on the screen and the screen is at rest.
     pub fn wait(&self, what: &str, wanted: impl Fn(&vt100::Screen) -> bool) -> vt100::Screen {
         let deadline = Instant::now() + Duration::from_secs(40);
