@@ -282,3 +282,29 @@ fn size_does_not_slow_down_keys() {
     // Generous, for builds without optimization on busy machines; see benches for real figures.
     assert!(slowest.as_millis() < 1000, "{key}: {slowest:?}");
 }
+
+#[test]
+fn a_change_by_somebody_is_told_with_its_maker() {
+    let mut bench = bench(80, 24);
+    let mut next = Arc::unwrap_or_clone(picture(ruleset(), network(0)));
+    next.changes = Arc::new(vec![hookscope::session::Change {
+        at: std::time::SystemTime::UNIX_EPOCH,
+        generation: 9,
+        pid: Some(4711),
+        process: Some("nft".into()),
+        summary: "+rule inet filter input".into(),
+    }]);
+    bench.show(Arc::new(next.clone()));
+    let told = "± nft[4711]  +rule inet filter input";
+    assert!(
+        bench
+            .screen()
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.contains(told))
+    );
+    // The same picture again is no news; the change is kept among the messages.
+    bench.show(Arc::new(next));
+    assert_eq!(bench.state.notices.len(), 1);
+    assert!(bench.keys("!").screen().contains("nft[4711]"));
+}

@@ -4,6 +4,7 @@
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
 mod demo;
+mod log;
 mod machine;
 mod route;
 mod show;
@@ -90,6 +91,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
+    log::start(cli.global.verbose)?;
     if let Some(namespace) = &cli.global.netns {
         hookscope::kernel::netns::enter(namespace)?;
     }

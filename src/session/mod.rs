@@ -10,6 +10,7 @@ mod rates;
 pub mod reader;
 pub mod route;
 pub mod snapshot;
+mod system;
 
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,

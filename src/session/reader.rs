@@ -4,6 +4,7 @@
 
 use super::picture::{ChainKey, Rates};
 use super::rates::Readings;
+use super::system;
 use crate::kernel::machine;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::decode;
@@ -531,6 +532,13 @@ impl Reader {
             Ok(network) => self.network = network,
             Err(error) => tracing::warn!(%error, "cannot read the network"),
         }
+        self.read_system();
+    }
+
+    fn read_system(&mut self) {
+        for missing in system::read(&mut self.network) {
+            tracing::warn!(missing, "cannot read all of the system");
+        }
     }
 
     /// Bring the picture up to date.
@@ -587,6 +595,9 @@ impl Reader {
         }
         if pending.counters || pending.sweep {
             self.read_counters(shown, pending.sweep)?;
+            if pending.sweep {
+                self.read_system();
+            }
             (pending.counters, pending.sweep) = (false, false);
         }
         Ok(())

@@ -3,6 +3,7 @@
 //! The file: a line of text that names the format, its version as a number on that line, then zstd-compressed CBOR.
 
 use super::picture::{Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source};
+use super::system;
 use crate::kernel::conntrack;
 use crate::kernel::machine;
 use crate::kernel::netlink::{Protocol, Socket};
@@ -48,10 +49,11 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let ruleset = load::load(&mut socket, ReadElements::All)?;
     let mut missing = Vec::new();
-    let network = route::read_network(|_| {}).unwrap_or_else(|error| {
+    let mut network = route::read_network(|_| {}).unwrap_or_else(|error| {
         missing.push(format!("links and routes: {error}"));
         Network::default()
     });
+    missing.extend(system::read(&mut network));
     let flows = conntrack::read_conntrack().unwrap_or_else(|error| {
         missing.push(format!("connections: {error}"));
         Vec::new()

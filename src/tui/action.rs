@@ -122,7 +122,7 @@ actions! {
     Reload         "reload"            "reload"         0 true  "read everything from the kernel again";
     Faster         "faster"            "faster"         0 true  "read counters more often";
     Slower         "slower"            "slower"         0 true  "read counters less often";
-    Messages       "messages"          "messages"       0 true  "show notices and problems so far";
+    Messages       "messages"          "messages"       0 true  "show what others changed, notices and problems so far";
     Mouse          "mouse"             "mouse"          0 true  "give the mouse to the terminal (to select text) or take it back";
     ScreenExplore  "screen-explore"    "explore"        0 true  "go to Explore: tables, chains, rules, sets";
     ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";

@@ -58,6 +58,8 @@ impl Screen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
+    /// Somebody changed the ruleset.
+    Change,
     Info,
     Warning,
     Error,
@@ -70,6 +72,9 @@ pub struct Notice {
     pub text: String,
     pub at: Duration,
 }
+
+/// How long a change stands beside the tabs.
+const NEWS: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug)]
 pub struct State {
@@ -143,13 +148,22 @@ impl State {
 
     /// The notice to show now, if it is still fresh.
     pub fn fresh_notice(&self) -> Option<&Notice> {
-        let notice = self.notices.last()?;
+        let mut notices = self.notices.iter().rev();
+        // Changes have a place of their own, where they cover nothing.
+        let notice = notices.find(|notice| notice.level != Level::Change)?;
         let seconds = match notice.level {
-            Level::Info => 3,
+            Level::Change | Level::Info => 3,
             Level::Warning => 6,
             Level::Error => 10,
         };
         (self.now.saturating_sub(notice.at) < Duration::from_secs(seconds)).then_some(notice)
+    }
+
+    /// The newest change that somebody made, while it is news.
+    pub fn fresh_change(&self) -> Option<&Notice> {
+        let mut notices = self.notices.iter().rev();
+        let notice = notices.find(|notice| notice.level == Level::Change)?;
+        (self.now.saturating_sub(notice.at) < NEWS).then_some(notice)
     }
 
     /// The layers of the keymap that are asked for a key, most special first.
@@ -272,9 +286,34 @@ fn show(state: &mut State, picture: Arc<Picture>, effects: &mut Vec<Effect>) {
         state.notify(Level::Error, problem);
     }
     state.last_problem = problem;
+    changed(state, &picture);
     let previous = state.picture.replace(picture);
     screen::explore::update::pictured(state, previous.as_deref(), effects);
     screen::routes::update::pictured(state);
+}
+
+/// Keep what others changed since the last picture: what, and who did it.
+fn changed(state: &mut State, picture: &Picture) {
+    let Some(previous) = &state.picture else {
+        return;
+    };
+    let known = previous
+        .changes
+        .last()
+        .map_or(0, |change| change.generation);
+    for change in picture
+        .changes
+        .iter()
+        .filter(|change| change.generation > known)
+    {
+        let maker = match (&change.process, change.pid) {
+            (Some(process), Some(pid)) => format!("{process}[{pid}]"),
+            (Some(process), None) => process.clone(),
+            (None, Some(pid)) => format!("process {pid}"),
+            (None, None) => "somebody".into(),
+        };
+        state.notify(Level::Change, format!("{maker}  {}", change.summary));
+    }
 }
 
 fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {

@@ -248,7 +248,27 @@ fn tab_line(state: &State, frame: &mut Frame<'_>, area: Rect) {
     }
     if state.search.is_editing() || state.search.is_active() {
         search_line(state, frame, area);
+    } else {
+        change_line(state, frame, area);
     }
+}
+
+/// What somebody else just changed and who it was, in the line of tabs.
+fn change_line(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let Some(change) = state.fresh_change() else {
+        return;
+    };
+    let end = tabs(area).last().map_or(area.x, |(_, tab)| tab.right()) + 2;
+    let room = usize::from(area.right().saturating_sub(end));
+    let text = elide(&format!("± {}", clean(&change.text)), room);
+    let columns = width(&text) as u16;
+    let line = Rect {
+        x: area.right().saturating_sub(columns + 1),
+        width: columns,
+        ..area
+    };
+    let style = state.theme().style(Meaning::Accent);
+    paint::put(frame, line, vec![Span::styled(text, style)]);
 }
 
 /// The search, in the right half of the line of tabs.

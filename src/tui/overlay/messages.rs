@@ -1,4 +1,4 @@
-//! All notices so far, newest first.
+//! All notices and all changes by others so far, newest first.
 
 use super::help;
 use crate::tui::app::{Level, State};
@@ -36,6 +36,7 @@ pub fn lines(state: &State, width: usize) -> Vec<Line<'static>> {
 /// Level as a sign, so that it needs no colour.
 pub fn sign(level: Level) -> (&'static str, Meaning) {
     match level {
+        Level::Change => ("±", Meaning::Accent),
         Level::Info => ("•", Meaning::Info),
         Level::Warning => ("▲", Meaning::Warning),
         Level::Error => ("✖", Meaning::Error),
@@ -52,7 +53,7 @@ pub fn render(state: &State, scroll: usize, frame: &mut Frame<'_>) {
         "esc closes",
     );
     if lines.is_empty() {
-        let text = "Notices and problems will be kept here.";
+        let text = "Notices, problems and what others change will be kept here.";
         paint::empty(frame, state.theme(), inner, "Nothing to report", &[text]);
         return;
     }

@@ -426,18 +426,3 @@ pub fn family_of_ethertype(value: Num) -> u8 {
         _ => 0,
     }
 }
-
-/// Name the field of a load from inside a tunnel, where only the ports and addresses can be told apart.
-pub fn complete_inner(expr: &mut Expr) {
-    let Kind::Payload(payload) = &expr.kind else {
-        return;
-    };
-    let protocol = match payload.layer {
-        Layer::Link => &protocol::ETHER,
-        Layer::Network => &protocol::IP,
-        _ => return,
-    };
-    let mut context = ProtocolContext::new(Family::Unknown(0));
-    context.update(payload.layer, protocol);
-    complete(expr, &context);
-}

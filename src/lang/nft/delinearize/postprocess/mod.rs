@@ -2,6 +2,10 @@
 //!
 //! Protocol matches that a later match implies are dropped, as long as nothing with a side effect stands between.
 
+mod dependencies;
+mod masks;
+mod tunnel;
+
 use super::super::ast::*;
 use super::super::datatype::{self as types, Type};
 use super::super::keys;
@@ -11,91 +15,13 @@ use super::context::TableView;
 use super::exthdr;
 use super::payload::{self, ProtocolContext};
 use crate::model::Family;
-
-/// Matches that tell a protocol and may turn out to be implied.
-#[derive(Default)]
-pub struct Dependencies {
-    /// By the layer of the protocol that is told: place in the output, and the match.
-    stored: [Option<(usize, Op, Expr, Expr)>; 7],
-    pub icmp_type: u8,
-    /// The place of the statement before this one.
-    previous: Option<usize>,
-    released: Vec<usize>,
-}
-
-impl Dependencies {
-    fn slot(&self, layer: Layer) -> Option<usize> {
-        let index = layer as usize;
-        if self.stored.get(index).is_some_and(Option::is_some) {
-            return Some(index);
-        }
-        let inner = Layer::Inner as usize;
-        (layer == Layer::Transport && self.stored.get(inner).is_some_and(Option::is_some))
-            .then_some(inner)
-    }
-
-    pub fn exists(&self, layer: Layer) -> bool {
-        self.slot(layer).is_some()
-    }
-
-    pub fn get(&self, layer: Layer) -> Option<(Op, &Expr, &Expr)> {
-        let (_, op, left, right) = self.stored.get(self.slot(layer)?)?.as_ref()?;
-        Some((*op, left, right))
-    }
-
-    pub fn release(&mut self, layer: Layer) {
-        if let Some(slot) = self.slot(layer)
-            && let Some((place, ..)) = self.stored.get_mut(slot).and_then(Option::take)
-        {
-            self.released.push(place);
-            if self.previous == Some(place) {
-                self.previous = None;
-            }
-        }
-    }
-
-    /// Remember a match on a field of `layer` that tells the protocol above.
-    fn store(&mut self, layer: Layer, place: usize, op: Op, left: &Expr, right: &Expr) {
-        if self.is_icmp_echo(left, right) {
-            return;
-        }
-        if let Some(slot) = self.stored.get_mut(layer as usize + 1) {
-            *slot = Some((place, op, left.clone(), right.clone()));
-        }
-    }
-
-    /// Remembers the ICMP type. Echo stands for request and reply, which no single value implies.
-    fn is_icmp_echo(&mut self, left: &Expr, right: &Expr) -> bool {
-        let (Some(payload), Some(value)) = (left.as_payload(), right.as_value()) else {
-            return false;
-        };
-        if right.len != 8 {
-            return false;
-        }
-        let kind = number::low8(value);
-        if payload.protocol.is(&protocol::ICMP) {
-            self.icmp_type = if kind == 0 { 8 } else { kind };
-            return self.icmp_type == 8;
-        }
-        if payload.protocol.is(&protocol::ICMPV6) {
-            self.icmp_type = kind;
-            return kind == 128 || kind == 129;
-        }
-        false
-    }
-
-    fn reset(&mut self) {
-        let released = std::mem::take(&mut self.released);
-        *self = Dependencies {
-            released,
-            ..Dependencies::default()
-        };
-    }
-}
+pub use dependencies::Dependencies;
+use tunnel::Inside;
 
 struct Context {
     protocols: ProtocolContext,
     dependencies: Dependencies,
+    inside: Inside,
     /// Masks in concatenations and set elements are undone at once: there is no comparison around them.
     remove_masks: bool,
     out: Vec<Option<Stmt>>,
@@ -110,6 +36,7 @@ pub fn rule(view: &TableView, stmts: Vec<Stmt>) -> Vec<Stmt> {
     let mut context = Context {
         protocols: ProtocolContext::new(view.family()),
         dependencies: Dependencies::default(),
+        inside: Inside::new(""),
         remove_masks: false,
         out: Vec::with_capacity(stmts.len()),
         place: 0,
@@ -134,6 +61,7 @@ pub fn rule(view: &TableView, stmts: Vec<Stmt>) -> Vec<Stmt> {
         context.dependencies.previous = (!context.replaced).then_some(context.place);
         if !is_match {
             context.dependencies.reset();
+            context.inside.reset();
         }
     }
     context.out.into_iter().flatten().collect()
@@ -253,8 +181,11 @@ impl Context {
                 let family = self.protocols.family;
                 payload::kill_dependency(&mut self.dependencies, expr, family);
             }
-            Kind::Inner { expr: inner, .. } => {
-                payload::complete_inner(inner);
+            Kind::Inner {
+                tunnel,
+                expr: inner,
+            } => {
+                self.inside(tunnel, |context| context.expr(inner));
                 expr.dtype = inner.dtype;
                 expr.order = inner.order;
             }
@@ -354,6 +285,9 @@ impl Context {
     }
 
     fn relational(&mut self, expr: &mut Expr) {
+        if self.relational_inside(expr) {
+            return;
+        }
         let Kind::Relational { op, left, right } = &mut expr.kind else {
             return;
         };
@@ -504,257 +438,6 @@ impl Context {
         }
     }
 
-    /// A comparison of something masked: flags, a prefix, a field that is no whole number of bytes.
-    fn relational_binop(&mut self, expr: &mut Expr) {
-        let Kind::Relational { op, left, right } = &mut expr.kind else {
-            return;
-        };
-        let op = *op;
-        let Kind::Binop {
-            op: inner,
-            left: load,
-            right: mask,
-        } = &mut left.kind
-        else {
-            return;
-        };
-        let inner = *inner;
-        if inner == Op::And && matches!(op, Op::Eq | Op::Neq) && right.dtype.is_bitmask() {
-            match &right.kind {
-                Kind::Value(value) if value.is_zero() => {
-                    let list = (**mask).clone().or_to_list();
-                    let load = (**load).clone();
-                    **right = list;
-                    **left = load;
-                    let Kind::Relational { op, .. } = &mut expr.kind else {
-                        return;
-                    };
-                    *op = if *op == Op::Neq {
-                        Op::Implicit
-                    } else {
-                        Op::Neg
-                    };
-                }
-                Kind::Value(value) if mask.as_value() == Some(*value) => {}
-                Kind::Value(_) | Kind::Binop { .. } => {
-                    let new = Expr::new(
-                        Kind::FlagCmp {
-                            op,
-                            mask: Box::new((**mask).clone().or_to_list()),
-                            value: Box::new((**right).clone().or_to_list()),
-                            expr: load.clone(),
-                        },
-                        load.dtype,
-                        load.order,
-                        load.len,
-                    );
-                    *expr = new;
-                }
-                _ => {}
-            }
-            return;
-        }
-        if inner == Op::And
-            && load.dtype.allows_prefix()
-            && right.is_value()
-            && let Some(value) = mask.as_value()
-            && let Some(prefix) = mask_to_prefix(value, mask.len)
-        {
-            let load = (**load).clone();
-            **right = Expr::prefix((**right).clone(), prefix);
-            **left = load;
-            return;
-        }
-        if inner == Op::And && mask.is_value() {
-            self.undo_mask(op, left, right);
-        } else if inner == Op::RightShift
-            && mask.is_value()
-            && matches!(&load.kind, Kind::Binop { op: Op::And, right, .. } if right.is_value())
-        {
-            // `ip version @set` and the like: a mask and a shift. The shift's constant is adjusted with the mask.
-            let mut shifted = (**load).clone();
-            let mut by = (**mask).clone();
-            if let Some(distance) = self.undo_mask_of_load(&mut shifted) {
-                if let Kind::Value(value) = &mut by.kind {
-                    *value = number::shr(*value, distance);
-                }
-                self.complete_load(&mut shifted);
-            }
-            if by.as_value().is_some_and(|value| value.is_zero()) {
-                **left = shifted;
-            } else {
-                **load = shifted;
-                **mask = by;
-            }
-        }
-    }
-
-    fn complete_load(&mut self, load: &mut Expr) {
-        if matches!(load.kind, Kind::Payload(_)) {
-            payload::complete(load, &self.protocols);
-            let family = self.protocols.family;
-            payload::kill_dependency(&mut self.dependencies, load, family);
-        }
-    }
-
-    /// Replace `load & mask` by the field that the mask picks out; returns the shift of constants.
-    fn undo_mask_of_load(&mut self, expr: &mut Expr) -> Option<u32> {
-        let Kind::Binop {
-            op: Op::And,
-            left: load,
-            right: mask,
-        } = &expr.kind
-        else {
-            return None;
-        };
-        let value = mask.as_value()?;
-        let mut load = (**load).clone();
-        let shift = match load.kind {
-            Kind::Payload(_) => payload::trim(&mut load, value, mask.len, &self.protocols)?,
-            Kind::Exthdr(_) => exthdr::trim(&mut load, value, mask.len)?,
-            _ => return None,
-        };
-        *expr = load;
-        Some(shift)
-    }
-
-    fn undo_mask(&mut self, op: Op, left: &mut Expr, right: &mut Expr) {
-        let Some(shift) = self.undo_mask_of_load(left) else {
-            return;
-        };
-        adjust(right, shift, left.len);
-        if matches!(left.kind, Kind::Payload(_)) {
-            self.payload_match(op, left, right);
-        } else {
-            right.set_type(left.dtype, left.order);
-        }
-    }
-
-    fn undo_mask_of_map(&mut self, key: &mut Expr, mappings: &mut Expr) {
-        let Kind::Binop { left, right, .. } = &key.kind else {
-            return;
-        };
-        if !matches!(left.kind, Kind::Payload(_)) || !right.is_value() {
-            return;
-        }
-        if let Some(shift) = self.undo_mask_of_load(key) {
-            adjust(mappings, shift, key.len);
-            payload::complete(key, &self.protocols);
-            mappings.set_type(key.dtype, key.order);
-            let family = self.protocols.family;
-            payload::kill_dependency(&mut self.dependencies, key, family);
-        }
-    }
-
-    /// `>= a` followed by `<= b` on the same thing is a range.
-    fn merge_range(&mut self, expr: &mut Expr) {
-        let Some(place) = self.dependencies.previous else {
-            return;
-        };
-        let Some(Some(Stmt::Match(previous))) = self.out.get(place) else {
-            return;
-        };
-        let (
-            Kind::Relational {
-                op: first,
-                left: a,
-                right: low,
-            },
-            Kind::Relational {
-                op: second,
-                left: b,
-                right: high,
-            },
-        ) = (&previous.kind, &expr.kind)
-        else {
-            return;
-        };
-        if std::mem::discriminant(&peeled(a).kind) != std::mem::discriminant(&peeled(b).kind) {
-            return;
-        }
-        let op = match (first, second) {
-            (Op::Gte, Op::Lte) => Op::Eq,
-            (Op::Lt, Op::Gt) => Op::Neq,
-            _ => return,
-        };
-        let (dtype, order) = (high.dtype, high.order);
-        let mut range = Expr::range((**low).clone(), (**high).clone());
-        range.set_type(dtype, order);
-        let merged = Expr::relational(op, (**b).clone(), range);
-        *expr = merged;
-        if let Some(slot) = self.out.get_mut(place) {
-            *slot = None;
-        }
-    }
-
-    fn payload_stmt(&mut self, expr: &mut Expr, value: &mut Expr) {
-        payload::complete(expr, &self.protocols);
-        if !expr.as_payload().is_some_and(Payload::is_known) {
-            self.payload_stmt_mask(expr, value);
-        }
-        self.expr(expr);
-        value.set_type(expr.dtype, expr.order);
-        self.expr(value);
-    }
-
-    /// A field that is no whole number of bytes is written by loading its surroundings, masking and or-ing.
-    fn payload_stmt_mask(&mut self, expr: &mut Expr, value: &mut Expr) {
-        let Kind::Binop { op, left, right } = &value.kind else {
-            return;
-        };
-        let Some(constant) = right.as_value() else {
-            return;
-        };
-        let (load, mask, new) = match &left.kind {
-            Kind::Binop {
-                op: Op::And,
-                left: load,
-                right: mask,
-            } if *op == Op::Or => {
-                let Some(mask) = mask.as_value() else { return };
-                let whole = number::bitmask(load.len);
-                (load, (whole ^ mask) ^ constant, constant)
-            }
-            Kind::Payload(_) if *op == Op::And => {
-                (left, number::bitmask(left.len) ^ constant, Num::ZERO)
-            }
-            Kind::Payload(_) if *op == Op::Or => (left, constant, constant),
-            _ => return,
-        };
-        let (Some(a), Some(b)) = (load.as_payload(), expr.as_payload()) else {
-            return;
-        };
-        if a.offset != b.offset || a.layer != b.layer {
-            return;
-        }
-        // Bits that are set and kept at the same time: the mask above leaves out what is also written.
-        let picked = match &left.kind {
-            Kind::Binop { right: mask, .. } => match mask.as_value() {
-                Some(mask) => number::bitmask(load.len) ^ mask,
-                None => return,
-            },
-            _ => mask,
-        };
-        let mask_len = right.len;
-        for candidate in [mask, picked] {
-            let mut trimmed = (**load).clone();
-            let Some(shift) = payload::trim(&mut trimmed, candidate, mask_len, &self.protocols)
-            else {
-                continue;
-            };
-            payload::complete(&mut trimmed, &self.protocols);
-            if !trimmed.as_payload().is_some_and(Payload::is_known) {
-                continue;
-            }
-            let mut constant = (**right).clone();
-            constant.kind = Kind::Value(number::shr(new, shift));
-            constant.len = trimmed.len;
-            *expr = trimmed;
-            *value = constant;
-            return;
-        }
-    }
-
     fn reject(&mut self, reject: &mut Reject) {
         const TCP_RESET: u32 = 1;
         const ICMPX: u32 = 2;
@@ -803,44 +486,6 @@ impl Context {
             }
             _ => {}
         }
-    }
-}
-
-fn peeled(expr: &Expr) -> &Expr {
-    match &expr.kind {
-        Kind::Unary { arg, .. } => arg,
-        _ => expr,
-    }
-}
-
-/// The length of the prefix that a mask of leading ones stands for.
-fn mask_to_prefix(mask: Num, len: u32) -> Option<u32> {
-    let Some(first) = number::scan1(mask, 0) else {
-        return Some(0);
-    };
-    let end = number::scan0(mask, first + 1);
-    (end >= len).then(|| end - first)
-}
-
-/// Shift constants that were compared with a masked load.
-fn adjust(right: &mut Expr, shift: u32, len: u32) {
-    match &mut right.kind {
-        Kind::Value(value) => {
-            *value = number::shr(*value, shift);
-            right.len = len;
-        }
-        Kind::Range(low, high) => {
-            adjust(low, shift, len);
-            adjust(high, shift, len);
-        }
-        Kind::SetRef(reference) => {
-            for element in reference.elements.iter_mut().flatten() {
-                adjust(element, shift, len);
-            }
-        }
-        Kind::SetElem(element) => adjust(&mut element.key, shift, len),
-        Kind::Mapping(left, _) => adjust(left, shift, len),
-        _ => {}
     }
 }
 

@@ -1,0 +1,46 @@
+//! What else decides about packets and tells nobody when it changes: sysctls, legacy tables, hook functions.
+
+use crate::kernel::{hooks, legacy, sysctl};
+use crate::model::Network;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+/// Read it into `network`; what did not change stays shared. Returns what could not be read, in words.
+pub fn read(network: &mut Network) -> Vec<String> {
+    let mut missing = Vec::new();
+    // A file that is not there is a sysctl that this kernel does not have: no error.
+    put(
+        &mut network.sysctls,
+        Ok::<_, Infallible>(sysctl::read_sysctls()),
+        "sysctls",
+        &mut missing,
+    );
+    put(
+        &mut network.legacy_tables,
+        legacy::read_legacy_tables(),
+        "legacy tables",
+        &mut missing,
+    );
+    let links = network.links.clone();
+    let devices: Vec<&str> = links.iter().map(|link| &*link.name).collect();
+    put(
+        &mut network.hooks,
+        hooks::read_hooks(&devices),
+        "hook functions",
+        &mut missing,
+    );
+    missing
+}
+
+fn put<T: PartialEq, E: std::fmt::Display>(
+    place: &mut Arc<T>,
+    read: Result<T, E>,
+    what: &str,
+    missing: &mut Vec<String>,
+) {
+    match read {
+        Ok(new) if **place == new => {}
+        Ok(new) => *place = Arc::new(new),
+        Err(error) => missing.push(format!("{what}: {error}")),
+    }
+}
