@@ -42,6 +42,12 @@ pub struct Global {
     pub config: Option<PathBuf>,
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
+    /// Colours: dark, light, 16, mono, or a theme of your own
+    #[arg(long, global = true, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Keys: default, vim, or a keymap of your own
+    #[arg(long, global = true, value_name = "NAME")]
+    pub keymap: Option<String>,
     /// Log more, to a file under the state directory (-v, -vv)
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,

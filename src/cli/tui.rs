@@ -33,8 +33,8 @@ pub fn run(global: &Global, demo: Option<&str>) -> anyhow::Result<ExitCode> {
         }
     };
     let options = tui::Options {
-        theme: None,
-        keymap: None,
+        theme: global.theme.clone(),
+        keymap: global.keymap.clone(),
         config_dir: global.config.clone(),
         read_only: global.read_only,
         color: match global.color {

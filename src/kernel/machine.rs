@@ -17,6 +17,9 @@ pub fn names(ruleset: &Ruleset) -> Names {
         realms: parse_number_table(&read("/etc/iproute2/rt_realms")),
         device_groups: parse_number_table(&read("/etc/iproute2/group")),
         conntrack_labels: conntrack_labels(),
+        route_tables: iproute2("rt_tables"),
+        route_protocols: iproute2("rt_protos"),
+        route_scopes: iproute2("rt_scopes"),
         cgroups: if mentions_cgroups(ruleset) {
             cgroups()
         } else {
@@ -32,6 +35,31 @@ fn read(path: &str) -> String {
     fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
+}
+
+/// A table of iproute2: the administrator's, or else the distribution's; then what was dropped in beside it.
+fn iproute2(file: &str) -> BTreeMap<u32, String> {
+    const DIRECTORIES: [&str; 3] = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
+    let found = DIRECTORIES
+        .iter()
+        .find_map(|directory| fs::read_to_string(format!("{directory}/{file}")).ok());
+    let mut table = parse_number_table(&found.unwrap_or_default());
+    for directory in DIRECTORIES.iter().rev() {
+        let entries = fs::read_dir(format!("{directory}/{file}.d"));
+        let mut paths: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|e| e.path())
+            .collect();
+        paths.retain(|path| path.extension().is_some_and(|end| end == "conf"));
+        paths.sort();
+        for path in paths {
+            let text = fs::read_to_string(path).unwrap_or_default();
+            table.extend(parse_number_table(&text));
+        }
+    }
+    table
 }
 
 fn interfaces() -> BTreeMap<u32, String> {

@@ -18,6 +18,13 @@ pub struct Names {
     pub device_groups: BTreeMap<u32, String>,
     /// `/etc/connlabel.conf`: bit to name.
     pub conntrack_labels: BTreeMap<u32, String>,
+    /// `rt_tables`, `rt_protos` and `rt_scopes` of iproute2, where they say more than iproute2 itself.
+    #[serde(default)]
+    pub route_tables: BTreeMap<u32, String>,
+    #[serde(default)]
+    pub route_protocols: BTreeMap<u32, String>,
+    #[serde(default)]
+    pub route_scopes: BTreeMap<u32, String>,
     /// Inode of a cgroup v2 directory to its path below the mount point.
     pub cgroups: BTreeMap<u64, String>,
     /// Netlink port of a table's owner to the name of the process.

@@ -195,7 +195,12 @@ impl State {
     pub fn enabled(&self, action: Action) -> bool {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
-            Action::Search => self.picture.is_some(),
+            Action::Search | Action::NextPane | Action::PreviousPane => match &self.picture {
+                Some(picture) => {
+                    self.screen != Screen::Explore || !picture.ruleset.tables.is_empty()
+                }
+                None => false,
+            },
             Action::Find | Action::Reload | Action::Freeze => self.picture.is_some(),
             Action::Cancel => {
                 self.overlay.is_some()
@@ -313,9 +318,14 @@ fn changed(state: &mut State, picture: &Picture) {
 
 fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
     match answer {
-        Answer::Found { ticket, found, of } => {
+        Answer::Found {
+            ticket,
+            found,
+            of,
+            complete,
+        } => {
             if let Some(Overlay::Finder(finder)) = &mut state.overlay {
-                finder.found(ticket, found, of);
+                finder.found(ticket, found, of, complete);
             }
         }
         Answer::Searched { ticket, hits } => super::search::answered(state, ticket, hits, effects),

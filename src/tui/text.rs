@@ -1,7 +1,7 @@
 //! The seam to `lang`: how rules and elements become text. Nothing else in the interface prints them.
 
 use crate::kernel::nf_tables::decode;
-use crate::lang::nft::delinearize::TableView;
+use crate::lang::nft::delinearize::{self, TableView};
 use crate::lang::nft::facts;
 use crate::model::{ElementList, Name, Names, Rule, Set, Table};
 use std::fmt;
@@ -108,6 +108,16 @@ impl Texts {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|place| self.get(place))
     }
+}
+
+/// What a person wrote beside a table, chain or object.
+pub fn comment(userdata: &[u8]) -> Option<String> {
+    delinearize::userdata_comment(userdata)
+}
+
+/// What a person wrote beside a set.
+pub fn set_comment(set: &Set) -> Option<String> {
+    delinearize::set_comment(&set.userdata)
 }
 
 /// The expressions of a rule as the kernel has them, one line each.

@@ -352,7 +352,9 @@ impl Bench {
             let mut next = Vec::new();
             for effect in effects {
                 if let Effect::Job(job) = effect {
-                    if let Some(answer) = job::run(job, &mut self.index, &|| true, &|| true) {
+                    if let Some(answer) =
+                        job::run(job, &mut self.index, &|| true, &|| true, &|_| {})
+                    {
                         next.extend(update(&mut self.state, Event::Answer(answer)));
                     }
                 } else {

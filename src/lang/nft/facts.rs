@@ -2,6 +2,7 @@
 
 use super::super::Names;
 use super::ast::Expr;
+use super::bytecode;
 use super::delinearize::{TableView, element_expressions};
 use super::print::Printer;
 use crate::kernel::nf_tables::decode;
@@ -48,46 +49,9 @@ pub fn set_type_text(view: &TableView, names: &Names, set: &Set) -> String {
 /// The rule's expressions, one line each, as the kernel runs them.
 pub fn expression_lines(rule: Rule<'_>) -> Vec<String> {
     match decode::rule(rule) {
-        Ok(body) => body.expressions.iter().map(expression_line).collect(),
+        Ok(body) => body.expressions.iter().map(bytecode::line).collect(),
         Err(error) => vec![format!("unreadable: {error}")],
     }
-}
-
-fn expression_line(expression: &Expression) -> String {
-    match expression {
-        Expression::Match(extension) | Expression::Target(extension) => format!(
-            "{} {} revision {}, {} bytes: {}",
-            expression.kernel_name(),
-            extension.name,
-            extension.revision,
-            extension.info.len(),
-            hex(&extension.info)
-        ),
-        Expression::Unknown(unknown) => {
-            format!(
-                "{} not understood ({}): {}",
-                unknown.name,
-                unknown.why,
-                hex(&unknown.data)
-            )
-        }
-        other => {
-            let text = format!("{other:?}");
-            let fields = text.split_once([' ', '(']).map_or("", |(_, fields)| fields);
-            format!(
-                "{} {}",
-                other.kernel_name(),
-                fields
-                    .trim_start_matches('{')
-                    .trim_end_matches(['}', ')'])
-                    .trim()
-            )
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a rule refers to.

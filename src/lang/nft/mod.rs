@@ -2,8 +2,10 @@
 //!
 //! Data: `datatype`, `symbols`, `protocol`, `exthdr`, `keys`. `ast` is what a rule means; `delinearize` makes it from
 //! the kernel's expressions; `print` writes it as `nft list ruleset` does.
+//! `bytecode` writes the kernel's expressions themselves.
 
 pub mod ast;
+pub mod bytecode;
 pub mod chain;
 pub mod datatype;
 pub mod delinearize;

@@ -2,7 +2,6 @@
 
 use super::{Found, STRIDE, Target};
 use crate::model::Ruleset;
-use crate::model::network::Network;
 use crate::session::{ChainKey, Picture};
 use crate::tui::clean::clean;
 use crate::tui::screen::explore::node::{NodeKey, chain_key};
@@ -29,8 +28,8 @@ impl Index {
         self.generation == ruleset.generation && self.rules == ruleset.rule_count()
     }
 
-    /// None when the program ends.
-    pub fn build(picture: &Picture, alive: &dyn Fn() -> bool) -> Option<Index> {
+    /// Tables, chains, sets and so on, without the rules.
+    pub fn names(picture: &Picture) -> Index {
         let ruleset = &picture.ruleset;
         let mut index = Index {
             generation: ruleset.generation,
@@ -40,6 +39,12 @@ impl Index {
         each_node(ruleset, &mut |key, kind, label| {
             index.nodes.push((key, kind, clean(&label).into_owned()));
         });
+        index
+    }
+
+    /// With the rules, printed. None when the program ends.
+    pub fn with_rules(mut self, picture: &Picture, alive: &dyn Fn() -> bool) -> Option<Index> {
+        let ruleset = &picture.ruleset;
         for table in &ruleset.tables {
             let printer = Printer::new(table, &picture.names);
             for chain in &table.chains {
@@ -50,11 +55,11 @@ impl Index {
                     }
                     let text = printer.rule(rule);
                     let text = clean(&text).into_owned();
-                    index.lines.push((key.clone(), rule.handle, text));
+                    self.lines.push((key.clone(), rule.handle, text));
                 }
             }
         }
-        Some(index)
+        Some(self)
     }
 }
 
@@ -152,10 +157,11 @@ pub fn find(
 
 /// Routes, neighbours and the like that hold every word of `query`. Not fuzzy: in addresses every digit counts.
 pub(super) fn find_routes(
-    network: &Network,
+    picture: &Picture,
     query: &str,
     wanted: &dyn Fn() -> bool,
 ) -> Option<(Vec<Found>, usize)> {
+    let network = &picture.network;
     let words: Vec<&str> = query.split_whitespace().collect();
     let mut found: Vec<Found> = Vec::new();
     let mut texts = routes::lines::Texts::default();
@@ -166,7 +172,7 @@ pub(super) fn find_routes(
                 return None;
             }
             of += 1;
-            let Some(text) = texts.text(network, item, place) else {
+            let Some(text) = texts.text(picture, item, place) else {
                 continue;
             };
             if found.len() < FOUND_MAX && words.iter().all(|word| text.contains(word)) {

@@ -116,6 +116,8 @@ pub enum Answer {
         found: Vec<Found>,
         /// Candidates that were looked at.
         of: usize,
+        /// More may come for this ticket.
+        complete: bool,
     },
     Ordered {
         ticket: u64,
@@ -186,12 +188,14 @@ pub struct Incoming {
 }
 
 /// Do a job to its end, or until it is not `wanted` any more. `index` is kept from one find to the next; it is
-/// made to its end as long as the program is `alive`, because the next find needs it too.
+/// made to its end as long as the program is `alive`, because the next find needs it too. What is known before the
+/// end goes to `report`.
 pub fn run(
     job: Job,
     index: &mut Option<Arc<Index>>,
     wanted: &dyn Fn() -> bool,
     alive: &dyn Fn() -> bool,
+    report: &dyn Fn(Answer),
 ) -> Option<Answer> {
     match job {
         Job::Search {
@@ -212,17 +216,34 @@ pub fn run(
         } => {
             let made = match index.take() {
                 Some(made) if made.fits(&picture.ruleset) => made,
-                _ => Arc::new(Index::build(&picture, alive)?),
+                _ => {
+                    // Names are at hand before all rules are printed.
+                    let names = Index::names(&picture);
+                    if let Some((found, of)) = find(&names, &query, false, wanted) {
+                        report(Answer::Found {
+                            ticket,
+                            found,
+                            of,
+                            complete: false,
+                        });
+                    }
+                    Arc::new(names.with_rules(&picture, alive)?)
+                }
             };
             *index = Some(made.clone());
             let (mut found, mut of) = find(&made, &query, rules, wanted)?;
             if rules {
-                let (lines, looked) = find::find_routes(&picture.network, &query, wanted)?;
+                let (lines, looked) = find::find_routes(&picture, &query, wanted)?;
                 of += looked;
                 found.extend(lines);
                 found.sort_by_key(|found| -found.score);
             }
-            Some(Answer::Found { ticket, found, of })
+            Some(Answer::Found {
+                ticket,
+                found,
+                of,
+                complete: true,
+            })
         }
         Job::Order {
             ticket,

@@ -36,7 +36,7 @@ pub fn search(
             if place % STRIDE == 0 && !wanted() {
                 return None;
             }
-            let text = texts.text(network, *item, place);
+            let text = texts.text(picture, *item, place);
             if text.is_some_and(|text| holds(&clean(text), query)) {
                 lines.push(u32::try_from(place).unwrap_or(u32::MAX));
             }

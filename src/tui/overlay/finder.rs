@@ -3,7 +3,8 @@
 use super::Overlay;
 use crate::tui::action::{ACTIONS, Action};
 use crate::tui::app::{self, State, job};
-use crate::tui::clean::{head, width};
+use crate::tui::chrome::spinner;
+use crate::tui::clean::{elide, width};
 use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::job::{Found, Job, Target, find_labels};
@@ -43,11 +44,18 @@ pub struct Finder {
 
 impl Finder {
     /// Take over an answer, unless it is for an older question.
-    pub fn found(&mut self, ticket: u64, found: Vec<Found>, of: usize) {
-        if ticket == self.ticket {
-            self.found = found;
-            self.of = of;
-            self.waiting = false;
+    pub fn found(&mut self, ticket: u64, found: Vec<Found>, of: usize, complete: bool) {
+        if ticket != self.ticket {
+            return;
+        }
+        let chosen = self.get(self.list.selected).map(|f| f.target.clone());
+        self.found = found;
+        self.of = of;
+        self.waiting = !complete;
+        // Who has moved stays on what was chosen, wherever it is now.
+        if self.list.selected > 0 && chosen.is_some() {
+            let same = |place: &usize| self.get(*place).map(|f| &f.target) == chosen.as_ref();
+            self.list.selected = (0..self.len()).find(same).unwrap_or(0);
         }
     }
 
@@ -226,7 +234,7 @@ pub fn render(state: &State, finder: &Finder, frame: &mut Frame<'_>) {
     let window = area(state);
     let foot = match (finder.mode, finder.waiting, finder.of) {
         (Mode::Choose, ..) => String::new(),
-        (_, true, _) => "looking…".into(),
+        (_, true, _) => format!("{} looking…", spinner(state)),
         (_, false, 0) => String::new(),
         (_, false, of) => format!(
             "{} of {}",
@@ -314,6 +322,8 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
         Span::styled(format!("{:<10}", found.kind), kind),
     ];
     let mut right = String::new();
+    let names = state.picture.as_ref().map(|picture| picture.names.clone());
+    let names = names.unwrap_or_default();
     match &found.target {
         Target::Rule(chain, handle) => {
             right = format!("{} {} {} #{handle}", chain.family, chain.table, chain.chain);
@@ -327,10 +337,10 @@ fn render_line(state: &State, found: &Found, selected: bool, row: Rect, frame: &
                 right = key::show(keys);
             }
         }
-        Target::Line(item, _) => right = routes::render::title(*item),
+        Target::Line(item, _) => right = routes::render::title(&names, *item),
         Target::Node(_) => {}
     }
-    let right = head(&right, usize::from(row.width / 2)).to_string();
+    let right = elide(&right, usize::from(row.width / 2));
     let right_width = width(&right) as u16;
     let left = Rect {
         width: row.width.saturating_sub(right_width + 1),

@@ -42,7 +42,8 @@ pub fn settings(options: &Options) -> Result<Settings, Error> {
     let keymap = Keymap::load(&keymap_name, &|name| file("keymaps", name))?;
     let theme_name = match options.color {
         Color::Never => "mono".into(),
-        Color::Auto if is_set("NO_COLOR") => "mono".into(),
+        // What is asked for by name counts more than the environment.
+        Color::Auto if options.theme.is_none() && is_set("NO_COLOR") => "mono".into(),
         _ => options.theme.clone().unwrap_or_else(fitting_theme),
     };
     let theme = Theme::load(&theme_name, depth(), &|name| file("themes", name))?;

@@ -39,16 +39,19 @@ impl Jobs {
         tokio::task::spawn_blocking(move || {
             let wanted = || wanted.load(Ordering::Relaxed);
             let alive = || alive.load(Ordering::Relaxed);
+            let report = |answer| {
+                let _ = sender.send(answer);
+            };
             let answer = if job.kind() == JobKind::Find {
                 // One find at a time: the next one waits for the index instead of making it once more.
                 let mut index = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 if wanted() {
-                    job::run(job, &mut index, &wanted, &alive)
+                    job::run(job, &mut index, &wanted, &alive, &report)
                 } else {
                     None
                 }
             } else {
-                job::run(job, &mut None, &wanted, &alive)
+                job::run(job, &mut None, &wanted, &alive, &report)
             };
             if let Some(answer) = answer {
                 // Nobody listens any more when the interface is closing.

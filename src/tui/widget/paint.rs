@@ -146,6 +146,15 @@ pub fn window(frame: &mut Frame<'_>, theme: &Theme, area: Rect, title: &str, foo
     }
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
+    // A wide character that the window covers by half would push its border aside.
+    if let Some(x) = area.x.checked_sub(1) {
+        let buf = frame.buffer_mut();
+        for y in area.top()..area.bottom() {
+            if let Some(cell) = buf.cell_mut((x, y)).filter(|c| width(c.symbol()) > 1) {
+                cell.set_symbol(" ");
+            }
+        }
+    }
     frame.render_widget(block, area);
     inner
 }
@@ -282,8 +291,22 @@ pub fn put(frame: &mut Frame<'_>, area: Rect, spans: Vec<Span<'_>>) {
     let too_long = line.width() > usize::from(area.width);
     let buf = frame.buffer_mut();
     buf.set_line(area.x, area.y, &line, area.width);
-    if too_long && let Some(cell) = buf.cell_mut((area.right() - 1, area.y)) {
-        cell.set_symbol("…");
+    let end = area.right() - 1;
+    // A wide character that takes the last column makes room as a whole.
+    let before = end.checked_sub(1).filter(|x| *x >= area.x);
+    let wide = before.filter(|x| {
+        buf.cell((*x, area.y))
+            .is_some_and(|c| width(c.symbol()) > 1)
+    });
+    if too_long {
+        for (x, sign) in [
+            (wide.unwrap_or(end), "…"),
+            (end, if wide.is_some() { " " } else { "…" }),
+        ] {
+            if let Some(cell) = buf.cell_mut((x, area.y)) {
+                cell.set_symbol(sign);
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod userdata;
 pub use context::TableView;
 pub use registers::stateful;
 pub use sets::{element_expressions, set_info};
-pub use userdata::{comment as userdata_comment, tlvs as userdata_tlvs};
+pub use userdata::{comment as userdata_comment, set_comment, tlvs as userdata_tlvs};
 
 use super::ast::Stmt;
 use crate::kernel::netlink::DecodeError;

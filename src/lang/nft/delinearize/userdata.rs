@@ -49,6 +49,11 @@ pub fn get_text(bytes: &[u8], kind: u8) -> Option<String> {
         .then(|| from_bytes(value.split(|&b| b == 0).next().unwrap_or_default()))
 }
 
+/// The comment of a set, which has a type of its own.
+pub fn set_comment(bytes: &[u8]) -> Option<String> {
+    get_text(bytes, set::COMMENT)
+}
+
 pub fn comment(bytes: &[u8]) -> Option<String> {
     get_text(bytes, COMMENT)
 }

@@ -6,9 +6,9 @@ use super::tree_pane;
 use crate::model::ruleset::{chain_flags, table_flags};
 use crate::model::{Elements, Ruleset, Set, Table};
 use crate::tui::app::State;
-use crate::tui::clean::elide;
+use crate::tui::clean::{clean, elide};
 use crate::tui::theme::Meaning;
-use crate::tui::{human, owner};
+use crate::tui::{human, owner, text};
 use ratatui::text::Span;
 
 /// The spans of the line, most important first.
@@ -110,6 +110,17 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
         Item::Flowtable(table, _) | Item::Object(table, _) => {
             owner_part(&mut parts, table, theme.style(Meaning::Owner));
         }
+    }
+    let comment = match item {
+        Item::Table(table) => text::comment(&table.userdata),
+        Item::Chain(_, chain) => text::comment(&chain.userdata),
+        Item::Set(_, set) => text::set_comment(set),
+        Item::Object(_, object) => text::comment(&object.userdata),
+        _ => None,
+    };
+    if let Some(comment) = comment {
+        let comment = format!("\"{}\"", clean(&comment));
+        parts.push(vec![Span::styled(comment, theme.style(Meaning::Comment))]);
     }
     let mut spans = Vec::new();
     for part in parts.into_iter().filter(|part| !part.is_empty()) {

@@ -61,7 +61,7 @@ fn nothing(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let lines = [
         "There are no nf_tables tables in this network namespace: no packet is filtered, translated or counted by nftables or iptables-nft.",
         "",
-        "Tables that other programs make show up here at once.",
+        "Tables that other programs make show up here at once. Routes, links and neighbours are on the Routes screen.",
         "`hookscope demo` opens a real firewall with traffic in a private namespace; it needs no root and leaves nothing behind.",
         "`hookscope --netns NAME` looks into another namespace, such as a container's.",
     ];

@@ -298,12 +298,16 @@ pub fn tick(state: &mut State, effects: &mut Vec<Effect>) {
         return;
     }
     let key = NodeKey::Set(table.family, table.name.clone(), set.name.clone());
-    let wait = match &state.explore.elements_asked {
-        Some((asked, at)) if *asked == key => state.now.saturating_sub(*at) < RETRY,
-        _ => false,
+    let due = match &state.explore.elements_asked {
+        Some((asked, due)) if *asked == key => *due,
+        // Who only passes on the way through the tree does not wait here; who has opened the set does.
+        _ if state.explore.focus == Pane::Tree => state.now + DWELL,
+        _ => state.now,
     };
-    if !wait {
-        state.explore.elements_asked = Some((key, state.now + DWELL));
+    let ask = state.now >= due;
+    let due = if ask { state.now + RETRY } else { due };
+    state.explore.elements_asked = Some((key, due));
+    if ask {
         effects.push(Effect::Send(Command::ReadElements {
             family: table.family,
             table: table.name.clone(),

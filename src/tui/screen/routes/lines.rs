@@ -1,10 +1,12 @@
 //! One line of each list as columns of text, each with its meaning; searching uses the same words.
 
-use super::{Item, names};
+use super::Item;
+use crate::model::Names;
 use crate::model::network::{
     Address, Link, Neighbour, Network, Nexthop, PolicyRule, Prefix, Route, RouteKind, RuleAction,
     neighbour_state, rule_flags,
 };
+use crate::session::Picture;
 use crate::tui::human;
 use crate::tui::theme::Meaning;
 use std::borrow::Cow;
@@ -23,7 +25,7 @@ pub fn columns(item: Item) -> &'static [Column] {
     match item {
         Item::Rules(_) => &[("prio", 6, 6), ("selector", 18, 60), ("action", 0, 0)],
         Item::Table(..) => &[("destination", 18, 34), ("next hop", 16, 32), ("dev", 8, 15), ("metric", 6, 8), ("from", 8, 10), ("", 0, 0)],
-        Item::Neighbours => &[("address", 16, 40), ("link address", 18, 20), ("dev", 8, 15), ("state", 0, 0)],
+        Item::Neighbours | Item::Noarp | Item::Forwarding => &[("address", 16, 40), ("link address", 18, 20), ("dev", 8, 15), ("state", 0, 0)],
         Item::Links => &[("link", 10, 16), ("state", 6, 8), ("mtu", 6, 6), ("received", 9, 10), ("sent", 9, 10), ("", 0, 0)],
         Item::Addresses => &[("dev", 10, 16), ("address", 20, 44), ("scope", 8, 8), ("", 0, 0)],
         Item::Nexthops => &[("id", 6, 10), ("next hop", 18, 40), ("dev", 8, 15), ("", 0, 0)],
@@ -31,20 +33,26 @@ pub fn columns(item: Item) -> &'static [Column] {
 }
 
 /// The cells of line `place` behind an item.
-pub fn cells(network: &Network, item: Item, place: usize) -> Option<Vec<Cell>> {
+pub fn cells(picture: &Picture, item: Item, place: usize) -> Option<Vec<Cell>> {
+    let (network, names) = (&picture.network, &*picture.names);
     Some(match item {
-        Item::Rules(family) => rule(network.rules_of(family).nth(place)?),
-        Item::Table(family, id) => route(network, network.routes.table(family, id)?.get(place)?),
-        Item::Neighbours => neighbour(network, network.neighbours.get(place)?),
+        Item::Rules(family) => rule(names, network.rules_of(family).nth(place)?),
+        Item::Table(family, id) => {
+            let route = network.routes.table(family, id)?.get(place)?;
+            self::route(network, names, route)
+        }
+        Item::Neighbours | Item::Noarp | Item::Forwarding => {
+            neighbour(network, super::neighbours(network, item).nth(place)?)
+        }
         Item::Links => link(network, network.links.get(place)?),
-        Item::Addresses => address(network, network.addresses.get(place)?),
-        Item::Nexthops => nexthop(network, network.nexthops.get(place)?),
+        Item::Addresses => address(network, names, network.addresses.get(place)?),
+        Item::Nexthops => nexthop(network, names, network.nexthops.get(place)?),
     })
 }
 
 /// The words of a line, for searching and copying.
-pub fn text(network: &Network, item: Item, place: usize) -> Option<String> {
-    Some(words(cells(network, item, place)?.into_iter()))
+pub fn text(picture: &Picture, item: Item, place: usize) -> Option<String> {
+    Some(words(cells(picture, item, place)?.into_iter()))
 }
 
 /// The words of many lines. Routes of one table share what they are apart from their destinations, so that
@@ -52,22 +60,45 @@ pub fn text(network: &Network, item: Item, place: usize) -> Option<String> {
 #[derive(Debug, Default)]
 pub struct Texts {
     rest: HashMap<usize, String>,
+    /// Where the lines of an item are among all neighbours.
+    neighbours: Option<(Item, Vec<usize>)>,
     line: String,
 }
 
 impl Texts {
     /// The same as [`text`].
-    pub fn text(&mut self, network: &Network, item: Item, place: usize) -> Option<&str> {
+    pub fn text(&mut self, picture: &Picture, item: Item, place: usize) -> Option<&str> {
         self.line.clear();
-        let Item::Table(family, id) = item else {
-            self.line = text(network, item, place)?;
-            return Some(&self.line);
+        let network = &picture.network;
+        let (family, id) = match item {
+            Item::Table(family, id) => (family, id),
+            Item::Neighbours | Item::Noarp | Item::Forwarding => {
+                if self.neighbours.as_ref().is_none_or(|(of, _)| *of != item) {
+                    let all = network.neighbours.iter().enumerate();
+                    let own = all.filter(|(_, neighbour)| super::belongs(neighbour, item));
+                    self.neighbours = Some((item, own.map(|(place, _)| place).collect()));
+                }
+                let (_, places) = self.neighbours.as_ref()?;
+                let found = network.neighbours.get(*places.get(place)?)?;
+                self.line = words(neighbour(network, found).into_iter());
+                return Some(&self.line);
+            }
+            _ => {
+                self.line = text(picture, item, place)?;
+                return Some(&self.line);
+            }
         };
         let route = network.routes.table(family, id)?.get(place)?;
         let rest = self
             .rest
             .entry(std::ptr::from_ref(route.body) as usize)
-            .or_insert_with(|| words(self::route(network, route).into_iter().skip(1)));
+            .or_insert_with(|| {
+                words(
+                    self::route(network, &picture.names, route)
+                        .into_iter()
+                        .skip(1),
+                )
+            });
         // Writing to a String cannot fail.
         let _ = match route.destination {
             prefix if prefix.length == 0 => write!(self.line, "default {rest}"),
@@ -110,7 +141,7 @@ fn hop(gateway: Option<IpAddr>, via: Option<IpAddr>) -> String {
     }
 }
 
-fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
+fn route(network: &Network, names: &Names, route: Route<'_>) -> Vec<Cell> {
     let kind_meaning = match route.kind {
         RouteKind::Unicast => Meaning::Text,
         RouteKind::Local | RouteKind::Broadcast | RouteKind::Multicast | RouteKind::Anycast => {
@@ -124,7 +155,7 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
     } else if let Some(id) = route.nexthop {
         format!("next hop {id}")
     } else if route.kind != RouteKind::Unicast {
-        names::kind(route.kind).into_owned()
+        super::names::kind(route.kind).into_owned()
     } else {
         match hop(route.gateway, route.via().and_then(|via| via.ip())) {
             text if text.is_empty() => "on link".into(),
@@ -161,7 +192,7 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
         .into_iter()
         .filter(|(flag, _)| route.flags & flag != 0);
     rest.extend(set.map(|(_, name)| name.to_string()));
-    let scope = names::scope_name(route.scope);
+    let scope = super::names::scope_name(names, route.scope);
     if scope != "global" {
         rest.push(format!("scope {scope}"));
     }
@@ -178,7 +209,10 @@ fn route(network: &Network, route: Route<'_>) -> Vec<Cell> {
             Meaning::Dim,
             route.metric.map(|m| m.to_string()).unwrap_or_default(),
         ),
-        (Meaning::Dim, names::protocol(route.protocol).into_owned()),
+        (
+            Meaning::Dim,
+            super::names::protocol(names, route.protocol).into_owned(),
+        ),
         (Meaning::Dim, rest.join(" ")),
     ]
 }
@@ -240,14 +274,14 @@ fn selector(rule: &PolicyRule) -> String {
     words.join(" ").replace("  ", " ")
 }
 
-fn rule(rule: &PolicyRule) -> Vec<Cell> {
+fn rule(names: &Names, rule: &PolicyRule) -> Vec<Cell> {
     let (meaning, mut action) = match rule.action {
         RuleAction::Lookup if rule.l3mdev.is_some_and(|on| on != 0) => {
             (Meaning::Jump, "lookup the VRF's table".to_string())
         }
         RuleAction::Lookup => (
             Meaning::Jump,
-            format!("lookup {}", names::table_name(rule.table)),
+            format!("lookup {}", super::names::table_name(names, rule.table)),
         ),
         RuleAction::Goto(Some(target)) => (Meaning::Jump, format!("goto {target}")),
         RuleAction::Goto(None) => (Meaning::Jump, "goto nowhere".into()),
@@ -293,9 +327,8 @@ fn neighbour(network: &Network, neighbour: &Neighbour) -> Vec<Cell> {
     if neighbour.flags & crate::model::network::neighbour_flags::ROUTER != 0 {
         state.push_str(" router");
     }
-    // `AF_BRIDGE`: behind which port of a bridge an address is.
-    if neighbour.family == 7 {
-        state.push_str(" bridge");
+    if let Some(vlan) = neighbour.vlan {
+        state.push_str(&format!(" vlan {vlan}"));
     }
     if neighbour.is_proxy() {
         state.push_str(" proxy");
@@ -346,7 +379,7 @@ fn link(network: &Network, link: &Link) -> Vec<Cell> {
     ]
 }
 
-fn address(network: &Network, address: &Address) -> Vec<Cell> {
+fn address(network: &Network, names: &Names, address: &Address) -> Vec<Cell> {
     let mut rest = Vec::new();
     if let Some(peer) = address.peer {
         rest.push(format!("peer {peer}"));
@@ -357,12 +390,15 @@ fn address(network: &Network, address: &Address) -> Vec<Cell> {
     vec![
         (Meaning::Text, device(network, Some(address.index))),
         (Meaning::BaseChain, address.local.to_string()),
-        (Meaning::Dim, names::scope_name(address.scope).into_owned()),
+        (
+            Meaning::Dim,
+            super::names::scope_name(names, address.scope).into_owned(),
+        ),
         (Meaning::Dim, rest.join(" ")),
     ]
 }
 
-fn nexthop(network: &Network, nexthop: &Nexthop) -> Vec<Cell> {
+fn nexthop(network: &Network, names: &Names, nexthop: &Nexthop) -> Vec<Cell> {
     let next = match (nexthop.blackhole, nexthop.group.is_empty()) {
         (true, _) => "blackhole".into(),
         (_, false) => {
@@ -375,6 +411,9 @@ fn nexthop(network: &Network, nexthop: &Nexthop) -> Vec<Cell> {
         (Meaning::Dim, nexthop.id.to_string()),
         (Meaning::BaseChain, next),
         (Meaning::Text, device(network, nexthop.oif)),
-        (Meaning::Dim, names::protocol(nexthop.protocol).into_owned()),
+        (
+            Meaning::Dim,
+            super::names::protocol(names, nexthop.protocol).into_owned(),
+        ),
     ]
 }

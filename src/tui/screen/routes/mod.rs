@@ -8,7 +8,7 @@ pub mod query;
 pub mod render;
 pub mod update;
 
-use crate::model::network::{FibFamily, Network};
+use crate::model::network::{FibFamily, Neighbour, Network, neighbour_state};
 use crate::tui::app::Screen;
 use crate::tui::key::Key;
 use crate::tui::widget::input::Input;
@@ -24,6 +24,10 @@ pub enum Item {
     Links,
     Addresses,
     Neighbours,
+    /// Neighbours that need no resolution (`NOARP`): what `ip neigh` leaves out.
+    Noarp,
+    /// What `bridge fdb` lists: behind which port of a bridge an address is.
+    Forwarding,
     Nexthops,
     Rules(FibFamily),
     Table(FibFamily, u32),
@@ -35,7 +39,7 @@ impl Item {
         match self {
             Item::Links => "link",
             Item::Addresses => "address",
-            Item::Neighbours => "neighbour",
+            Item::Neighbours | Item::Noarp | Item::Forwarding => "neighbour",
             Item::Nexthops => "next hop",
             Item::Rules(_) => "policy",
             Item::Table(..) => "route",
@@ -157,6 +161,11 @@ pub fn items(network: &Network) -> Vec<Item> {
         items.extend(tables.into_iter().map(|id| Item::Table(family, id)));
     }
     items.push(Item::Neighbours);
+    for item in [Item::Noarp, Item::Forwarding] {
+        if len(network, item) > 0 {
+            items.push(item);
+        }
+    }
     items.push(Item::Links);
     items.push(Item::Addresses);
     if !network.nexthops.is_empty() {
@@ -165,12 +174,28 @@ pub fn items(network: &Network) -> Vec<Item> {
     items
 }
 
+fn belongs(neighbour: &Neighbour, item: Item) -> bool {
+    let own = match (neighbour.family, neighbour.state) {
+        // `AF_BRIDGE`
+        (7, _) => Item::Forwarding,
+        (_, neighbour_state::NOARP) => Item::Noarp,
+        _ => Item::Neighbours,
+    };
+    own == item
+}
+
+/// The neighbours behind one of their items.
+fn neighbours(network: &Network, item: Item) -> impl Iterator<Item = &Neighbour> {
+    let all = network.neighbours.iter();
+    all.filter(move |neighbour| belongs(neighbour, item))
+}
+
 /// Lines behind an item.
 pub fn len(network: &Network, item: Item) -> usize {
     match item {
         Item::Rules(family) => network.rules_of(family).count(),
         Item::Table(family, id) => network.routes.table(family, id).map_or(0, |t| t.len()),
-        Item::Neighbours => network.neighbours.len(),
+        Item::Neighbours | Item::Noarp | Item::Forwarding => neighbours(network, item).count(),
         Item::Links => network.links.len(),
         Item::Addresses => network.addresses.len(),
         Item::Nexthops => network.nexthops.len(),

@@ -1,5 +1,6 @@
-//! Names of routing numbers, as `/etc/iproute2` has them when nobody has changed it.
+//! Names of routing numbers: the machine's own, or those that iproute2 has when nobody has changed them.
 
+use crate::model::Names;
 use crate::model::network::{FibFamily, RouteKind, scope, table};
 use std::borrow::Cow;
 
@@ -11,12 +12,18 @@ const PROTOCOLS: &[(u8, &str)] = &[
     (84, "ovn"), (99, "openr"), (186, "bgp"), (187, "isis"), (188, "ospf"), (189, "rip"), (192, "eigrp"),
 ];
 
-pub fn protocol(value: u8) -> Cow<'static, str> {
+pub fn protocol(names: &Names, value: u8) -> Cow<'_, str> {
+    if let Some(name) = names.route_protocols.get(&u32::from(value)) {
+        return name.into();
+    }
     let row = PROTOCOLS.iter().find(|(number, _)| *number == value);
     row.map_or_else(|| value.to_string().into(), |(_, name)| (*name).into())
 }
 
-pub fn scope_name(value: u8) -> Cow<'static, str> {
+pub fn scope_name(names: &Names, value: u8) -> Cow<'_, str> {
+    if let Some(name) = names.route_scopes.get(&u32::from(value)) {
+        return name.into();
+    }
     match value {
         scope::UNIVERSE => "global".into(),
         scope::SITE => "site".into(),
@@ -27,7 +34,10 @@ pub fn scope_name(value: u8) -> Cow<'static, str> {
     }
 }
 
-pub fn table_name(id: u32) -> Cow<'static, str> {
+pub fn table_name(names: &Names, id: u32) -> Cow<'_, str> {
+    if let Some(name) = names.route_tables.get(&id) {
+        return name.into();
+    }
     match id {
         table::DEFAULT => "default".into(),
         table::MAIN => "main".into(),

@@ -1,8 +1,9 @@
 //! Drawing Routes.
 
 use super::lines::{Cell, Column};
-use super::{Item, Pane, len, lines, list_area, names};
-use crate::model::network::Network;
+use super::{Item, Pane, len, lines, list_area};
+use crate::model::Names;
+use crate::session::Picture;
 use crate::tui::app::State;
 use crate::tui::chrome::spinner;
 use crate::tui::clean::{clean, elide, width, wrap};
@@ -21,9 +22,8 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
         paint::empty(frame, theme, body, &heading, &[]);
         return;
     };
-    let network = &picture.network;
     let panes = state.routes.panes(body);
-    render_items(state, network, frame, panes.items);
+    render_items(state, picture, frame, panes.items);
     let titles = [panes.lines.y, panes.lookup.y];
     paint::divider(frame, theme, body, panes.items.right(), &titles);
     for (pane, item) in [
@@ -32,32 +32,38 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     ] {
         if let Some(pane) = pane {
             paint::divider(frame, theme, pane, pane.x.saturating_sub(1), &[]);
-            render_list(state, network, item, false, frame, pane);
+            render_list(state, picture, item, false, frame, pane);
         }
     }
     if let Some(item) = state.routes.selected {
         if let (Some(rules), Item::Table(family, _)) = (panes.rules, item) {
-            render_list(state, network, Item::Rules(family), false, frame, rules);
+            render_list(state, picture, Item::Rules(family), false, frame, rules);
         }
-        render_list(state, network, item, true, frame, panes.lines);
+        render_list(state, picture, item, true, frame, panes.lines);
     }
     render_lookup(state, frame, panes.lookup);
 }
 
-pub fn title(item: Item) -> String {
+pub fn title(names: &Names, item: Item) -> String {
     match item {
-        Item::Rules(family) => format!("{} policy rules", names::family(family)),
+        Item::Rules(family) => format!("{} policy rules", super::names::family(family)),
         Item::Table(family, id) => {
-            format!("{} table {}", names::family(family), names::table_name(id))
+            format!(
+                "{} table {}",
+                super::names::family(family),
+                super::names::table_name(names, id)
+            )
         }
         Item::Neighbours => "Neighbours".into(),
+        Item::Noarp => "Neighbours without ARP".into(),
+        Item::Forwarding => "Bridge forwarding".into(),
         Item::Links => "Links".into(),
         Item::Addresses => "Addresses".into(),
         Item::Nexthops => "Next hop objects".into(),
     }
 }
 
-fn render_items(state: &State, network: &Network, frame: &mut Frame<'_>, area: Rect) {
+fn render_items(state: &State, picture: &Picture, frame: &mut Frame<'_>, area: Rect) {
     let theme = state.theme();
     let focused = state.routes.focus == Pane::Items;
     paint::title(frame, theme, area, focused, "Routing", &[]);
@@ -74,12 +80,14 @@ fn render_items(state: &State, network: &Network, frame: &mut Frame<'_>, area: R
         let area = paint::row(inner, row as u16);
         let (label, meaning) = match item {
             Item::Table(_, id) => {
-                let name = names::table_name(id);
+                let name = super::names::table_name(&picture.names, id);
                 (format!("   table {name}"), Meaning::BaseChain)
             }
-            other => (format!(" {}", title(other)), Meaning::Table),
+            Item::Noarp => ("   without ARP".into(), Meaning::BaseChain),
+            Item::Forwarding => ("   of bridges".into(), Meaning::BaseChain),
+            other => (format!(" {}", title(&picture.names, other)), Meaning::Table),
         };
-        let count = human::count(len(network, item) as u64);
+        let count = human::count(len(&picture.network, item) as u64);
         let room = usize::from(area.width).saturating_sub(count.len() + 2);
         let label = elide(&label, room);
         let fill = room.saturating_sub(width(&label));
@@ -100,6 +108,9 @@ fn render_items(state: &State, network: &Network, frame: &mut Frame<'_>, area: R
     }
 }
 
+/// The width of a column that is left out.
+const GONE: usize = usize::MAX;
+
 /// Widths of the columns of a list in `room` columns of the screen.
 fn widths(columns: &[Column], cells: &[Vec<Cell>], room: usize) -> Vec<usize> {
     let mut widths: Vec<usize> = columns
@@ -114,20 +125,23 @@ fn widths(columns: &[Column], cells: &[Vec<Cell>], room: usize) -> Vec<usize> {
                 .unwrap_or(0);
             match *most {
                 0 => 0,
+                // Nothing to show, nothing to leave room for.
+                _ if longest == 0 => GONE,
                 most => longest.max(width(head)).clamp((*least).min(6), most),
             }
         })
         .collect();
     // Where there is too little room, the widest column gives way first, down to its least width.
     loop {
-        let used: usize = widths.iter().map(|width| width + 1).sum();
+        let shown = widths.iter().filter(|width| **width != GONE);
+        let used: usize = shown.map(|width| width + 1).sum();
         if used <= room {
             break;
         }
         let widest = widths
             .iter_mut()
             .zip(columns)
-            .filter(|(width, (_, least, _))| **width > *least)
+            .filter(|(width, (_, least, _))| **width > *least && **width != GONE)
             .max_by_key(|(width, _)| **width);
         match widest {
             Some((width, _)) => *width -= 1,
@@ -139,7 +153,7 @@ fn widths(columns: &[Column], cells: &[Vec<Cell>], room: usize) -> Vec<usize> {
 
 fn render_list(
     state: &State,
-    network: &Network,
+    picture: &Picture,
     item: Item,
     main: bool,
     frame: &mut Frame<'_>,
@@ -147,7 +161,7 @@ fn render_list(
 ) {
     let theme = state.theme();
     let focused = main && state.routes.focus == Pane::Lines;
-    let count = len(network, item);
+    let count = len(&picture.network, item);
     let list_state = if main {
         state.routes.list
     } else {
@@ -163,7 +177,14 @@ fn render_list(
         (false, _) => human::exact(count as u64),
     };
     let remark = [Span::styled(position, theme.style(Meaning::Dim))];
-    paint::title(frame, theme, area, focused, &title(item), &remark);
+    paint::title(
+        frame,
+        theme,
+        area,
+        focused,
+        &title(&picture.names, item),
+        &remark,
+    );
     let list = list_area(area);
     if count == 0 {
         let (heading, text) = nothing(item);
@@ -173,7 +194,7 @@ fn render_list(
     let visible = list_state.visible(count, usize::from(list.height));
     let cells: Vec<Vec<Cell>> = visible
         .clone()
-        .map(|place| lines::cells(network, item, place).unwrap_or_default())
+        .map(|place| lines::cells(picture, item, place).unwrap_or_default())
         .collect();
     let columns = lines::columns(item);
     let room = usize::from(list.width.saturating_sub(2));
@@ -185,6 +206,9 @@ fn render_list(
     );
     let mut heads = String::from(" ");
     for ((head, _, _), width) in columns.iter().zip(&widths) {
+        if *width == GONE {
+            continue;
+        }
         heads.push_str(&format!("{head:<w$}", w = width + gap));
     }
     let heads = format!("{heads:<w$}", w = usize::from(list.width));
@@ -207,6 +231,9 @@ fn render_list(
         let mark = if hit { "›" } else { " " };
         let mut spans = vec![Span::styled(mark, theme.style(Meaning::Accent))];
         for ((meaning, text), width_of) in line.into_iter().zip(&widths) {
+            if *width_of == GONE {
+                continue;
+            }
             let text = if *width_of == 0 {
                 clean(&text).into_owned()
             } else {
@@ -239,7 +266,7 @@ fn nothing(item: Item) -> (&'static str, &'static str) {
             "No routes",
             "A rule that looks here finds nothing and the next rule is tried.",
         ),
-        Item::Neighbours => (
+        Item::Neighbours | Item::Noarp | Item::Forwarding => (
             "No neighbours",
             "Nobody on a connected network has been talked to lately.",
         ),

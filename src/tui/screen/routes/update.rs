@@ -141,7 +141,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
 fn copy(state: &mut State, effects: &mut Vec<Effect>) {
     let line = match (&state.picture, state.routes.selected, state.routes.focus) {
         (Some(picture), Some(item), Pane::Lines) => {
-            lines::text(&picture.network, item, state.routes.list.selected)
+            lines::text(picture, item, state.routes.list.selected)
         }
         _ => None,
     };
