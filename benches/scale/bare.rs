@@ -3,7 +3,8 @@
 use hookscope::kernel::netlink::message::{self, Nfgen};
 use hookscope::kernel::netlink::{AttrWriter, Protocol};
 use hookscope::kernel::nf_tables::abi;
-use hookscope::model::Ruleset;
+use hookscope::kernel::nf_tables::load;
+use hookscope::model::{Ruleset, Table};
 use netlink_sys::{Socket, SocketAddr};
 
 /// As large as the program's own buffer.
@@ -14,6 +15,10 @@ const DONE: usize = message::HEADER + 4;
 /// `NFTA_SET_ELEM_LIST_TABLE`, `NFTA_SET_ELEM_LIST_SET`
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
+
+/// `NFTA_RULE_TABLE`, `NFTA_RULE_CHAIN`
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
 
 const RTM_GETROUTE: u16 = 26;
 
@@ -54,8 +59,9 @@ impl Bare {
         }
     }
 
-    /// Everything that a load with all elements asks for.
-    pub fn ruleset(&mut self, known: &Ruleset) -> u64 {
+    /// Everything that a load with all elements asks for; the rules by one dump, or by one for each chain of
+    /// those tables that the program reads this way.
+    pub fn ruleset(&mut self, known: &Ruleset, by_chain: bool) -> u64 {
         let any = Nfgen::bytes(0, 0);
         let kinds = [
             abi::GETTABLE,
@@ -63,18 +69,43 @@ impl Bare {
             abi::GETSET,
             abi::GETOBJ,
             abi::GETFLOWTABLE,
-            abi::GETRULE,
         ];
         let mut bytes = kinds
             .iter()
             .map(|kind| self.dump(abi::message(*kind), &[&any]))
             .sum();
+        let chains = |table: &Table| by_chain && load::by_chain(table.chains.len());
+        if !known.tables.iter().any(|table| chains(table)) {
+            bytes += self.dump(abi::message(abi::GETRULE), &[&any]);
+        } else {
+            for table in &known.tables {
+                bytes += self.rules(table, chains(table));
+            }
+        }
         for table in &known.tables {
             for set in &table.sets {
                 bytes += self.elements(table.family.to_wire(), &table.name, &set.name);
             }
         }
         bytes
+    }
+
+    fn rules(&mut self, table: &Table, by_chain: bool) -> u64 {
+        let header = Nfgen::bytes(table.family.to_wire(), 0);
+        let mut ask = |chain: Option<&str>| {
+            let mut which = AttrWriter::new();
+            which.text(RULE_TABLE, &table.name);
+            if let Some(chain) = chain {
+                which.text(RULE_CHAIN, chain);
+            }
+            self.dump(abi::message(abi::GETRULE), &[&header, which.as_bytes()])
+        };
+        if by_chain {
+            let chains = table.chains.iter();
+            chains.map(|chain| ask(Some(&chain.name))).sum()
+        } else {
+            ask(None)
+        }
     }
 
     pub fn elements(&mut self, family: u8, table: &str, set: &str) -> u64 {

@@ -121,6 +121,7 @@ pub fn run(program: &str, arguments: &[&str]) {
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .status();
     let status = status.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
     assert!(status.success(), "{program} {arguments:?}: {status}");

@@ -6,7 +6,7 @@
 use super::decode;
 use super::dump::{self, RuleScope};
 use crate::kernel::netlink::{KernelError, Socket};
-use crate::model::{Elements, Family, Name, Ruleset, Set, Table};
+use crate::model::{Elements, Family, Name, RuleList, Ruleset, Set, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -114,17 +114,56 @@ pub fn skeleton(socket: &mut Socket) -> Result<Vec<Table>, KernelError> {
     Ok(tables)
 }
 
-/// Fill in the rules of all chains, by one dump.
+/// Fill in the rules of all chains: by one dump, or where that would be slow, table by table.
 pub fn read_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
-    read_scope(socket, tables, None)
+    if !tables.iter().any(|table| by_chain(table.chains.len())) {
+        return read_scope(socket, tables, None);
+    }
+    for table in tables {
+        read_table_rules(socket, table)?;
+    }
+    Ok(())
 }
 
-/// The same for one table only, which is the only one in `tables`.
-pub fn read_table_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
-    let only = tables
-        .first()
-        .map(|table| (table.family, table.name.clone()));
-    read_scope(socket, tables, only)
+/// The same for one table only.
+pub fn read_table_rules(socket: &mut Socket, table: &mut Table) -> Result<(), KernelError> {
+    if !by_chain(table.chains.len()) {
+        let only = Some((table.family, table.name.clone()));
+        return read_scope(socket, std::slice::from_mut(table), only);
+    }
+    let (family, name) = (table.family, table.name.clone());
+    for chain in &mut table.chains {
+        let rules = read_chain_rules(socket, family, &name, &chain.name)?;
+        Arc::make_mut(chain).rules = rules;
+    }
+    Ok(())
+}
+
+/// True when reading so many chains of a table costs less with one dump for each of them.
+///
+/// For every 32 KiB that it sends, the kernel walks all rules from the start of the dump again: the cost of one
+/// dump grows with the square of the rules in it, that of a dump for each chain with the number of chains.
+pub fn by_chain(chains: usize) -> bool {
+    const MANY: usize = 4_000;
+    chains > MANY
+}
+
+/// The rules of one chain.
+pub fn read_chain_rules(
+    socket: &mut Socket,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<RuleList, KernelError> {
+    let mut list = RuleList::default();
+    list.read = true;
+    let scope = RuleScope::Chain(family, table, chain);
+    dump::rules(socket, scope, |_, attributes| {
+        list.push(decode::rule_place(attributes)?.handle, attributes);
+        Ok(())
+    })?;
+    list.shrink();
+    Ok(list)
 }
 
 fn read_scope(

@@ -14,7 +14,7 @@ use crossterm::terminal::{
 use crossterm::{execute, queue};
 use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
-use ratatui::layout::Size;
+use ratatui::layout::{Rect, Size};
 use std::io::{self, IsTerminal, Stdout, Write, stdout};
 use std::panic;
 use std::sync::Once;
@@ -24,8 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static TAKEN: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
 
+type Inner = ratatui::Terminal<CrosstermBackend<Stdout>>;
+
 pub struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    inner: Inner,
     mouse: bool,
 }
 
@@ -54,6 +56,15 @@ fn give_back() {
     }
 }
 
+/// Empty the screen, so that the next frame draws all of it.
+///
+/// `ratatui::Terminal::clear` would ask the terminal for the place of the cursor first and wait: a round trip
+/// before the first frame, and two seconds and an error where nothing answers.
+fn wipe(inner: &mut Inner) -> io::Result<()> {
+    let size = inner.size()?;
+    inner.resize(Rect::new(0, 0, size.width, size.height))
+}
+
 impl Terminal {
     pub fn enter() -> io::Result<Terminal> {
         if !stdout().is_terminal() {
@@ -70,7 +81,7 @@ impl Terminal {
         });
         let entered = take(true).and_then(|()| {
             let mut inner = ratatui::Terminal::new(CrosstermBackend::new(stdout()))?;
-            inner.clear()?;
+            wipe(&mut inner)?;
             Ok(inner)
         });
         match entered {
@@ -118,7 +129,7 @@ impl Terminal {
         give_back();
         raise(Signal::SIGSTOP)?;
         take(self.mouse)?;
-        self.inner.clear()
+        wipe(&mut self.inner)
     }
 }
 
