@@ -28,7 +28,6 @@ test: setup setup-test
 
 bench: setup setup-test
 	$(CARGO) bench --bench scale
-	$(CARGO) bench --bench routes
 
 screenshots: setup
 	$(CARGO) build --release

@@ -65,6 +65,7 @@ type Shown = Arc<Mutex<Vec<ChainKey>>>;
 struct Done {
     reader: Reader,
     error: Option<KernelError>,
+    everything: bool,
     counters: bool,
     sweep: bool,
     took: Duration,
@@ -263,6 +264,7 @@ impl Live {
         self.job = Some(tokio::task::spawn_blocking(move || {
             let started = Instant::now();
             let (counters, sweep) = (pending.counters, pending.sweep);
+            let everything = pending.everything;
             let look = move || shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let result = if pending.everything {
                 reader.load(&look, &mut |reading| publisher.publish(reading))
@@ -272,6 +274,7 @@ impl Live {
             Done {
                 reader,
                 error: result.err(),
+                everything,
                 counters,
                 sweep,
                 took: started.elapsed(),
@@ -301,7 +304,8 @@ impl Live {
         if done.counters {
             self.next_counters = now + self.interval.max(done.took * COUNTER_SHARE);
         }
-        if done.sweep {
+        // Reading everything has read all counters, and shows what a sweep will cost.
+        if done.sweep || done.everything {
             self.next_sweep = now + SWEEP.max(done.took * SWEEP_SHARE);
         }
         let problem = done.error.as_ref().map(explain);

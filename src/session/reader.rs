@@ -381,6 +381,9 @@ impl Reader {
         let Some(place) = self.place(table.family, &table.name) else {
             return Ok(());
         };
+        if load::by_chain(table.chains.len()) {
+            return self.read_unread_chains(place, publish, done, total);
+        }
         let missing: HashMap<Vec<u8>, usize> = self
             .tables
             .get(place)
@@ -442,6 +445,38 @@ impl Reader {
         Ok(())
     }
 
+    /// The same with one dump for each chain, see [`load::by_chain`].
+    fn read_unread_chains(
+        &mut self,
+        place: usize,
+        publish: &mut dyn FnMut(Reading),
+        done: &mut usize,
+        total: usize,
+    ) -> Result<(), KernelError> {
+        let Some(mut table) = self.tables.get(place).map(|table| Table::clone(table)) else {
+            return Ok(());
+        };
+        let (family, name) = (table.family, table.name.clone());
+        let mut last = Instant::now();
+        for (index, chain) in table.chains.iter_mut().enumerate() {
+            if chain.rules.read {
+                continue;
+            }
+            let rules = load::read_chain_rules(&mut self.socket, family, &name, &chain.name)?;
+            Arc::make_mut(chain).rules = rules;
+            if last.elapsed() > PROGRESS {
+                last = Instant::now();
+                let step = (format!("rules of {name}"), *done + index, total);
+                publish(self.reading(Some(step)));
+            }
+        }
+        *done += table.chains.len();
+        if let Some(slot) = self.tables.get_mut(place) {
+            *slot = Arc::new(table);
+        }
+        Ok(())
+    }
+
     fn place(&self, family: Family, table: &str) -> Option<usize> {
         self.tables
             .iter()
@@ -471,15 +506,7 @@ impl Reader {
     }
 
     fn read_chain(&mut self, key: &ChainKey) -> Result<RuleList, KernelError> {
-        let mut list = RuleList::default();
-        list.read = true;
-        let scope = RuleScope::Chain(key.family, &key.table, &key.chain);
-        dump::rules(&mut self.socket, scope, |_, attributes| {
-            list.push(decode::rule_place(attributes)?.handle, attributes);
-            Ok(())
-        })?;
-        list.shrink();
-        Ok(list)
+        load::read_chain_rules(&mut self.socket, key.family, &key.table, &key.chain)
     }
 
     /// Elements of sets that belong to one rule, where they are not read yet.
@@ -716,25 +743,21 @@ impl Reader {
     /// Counters of all rules, a table at a time.
     fn sweep_rules(&mut self) -> Result<(), KernelError> {
         for table in self.tables.clone() {
-            let mut fresh = Vec::with_capacity(1);
-            let mut copy = (*table).clone();
-            for chain in &mut copy.chains {
+            let mut fresh = (*table).clone();
+            for chain in &mut fresh.chains {
                 Arc::make_mut(chain).rules = RuleList::default();
             }
-            fresh.push(copy);
             load::read_table_rules(&mut self.socket, &mut fresh)?;
             let now = Instant::now();
             let rates = Arc::make_mut(&mut self.rates);
-            if let Some(fresh) = fresh.pop() {
-                for (old, new) in table.chains.iter().zip(&fresh.chains) {
-                    self.readings
-                        .chain(rates, &key_of(&table, old), &old.rules, &new.rules, now);
-                }
-                if let Some(place) = self.place(table.family, &table.name)
-                    && let Some(slot) = self.tables.get_mut(place)
-                {
-                    *slot = Arc::new(fresh);
-                }
+            for (old, new) in table.chains.iter().zip(&fresh.chains) {
+                self.readings
+                    .chain(rates, &key_of(&table, old), &old.rules, &new.rules, now);
+            }
+            if let Some(place) = self.place(table.family, &table.name)
+                && let Some(slot) = self.tables.get_mut(place)
+            {
+                *slot = Arc::new(fresh);
             }
         }
         Ok(())

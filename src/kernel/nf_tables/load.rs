@@ -6,7 +6,7 @@
 use super::decode;
 use super::dump::{self, RuleScope};
 use crate::kernel::netlink::{KernelError, Socket};
-use crate::model::{Elements, Family, Name, Ruleset, Set, Table};
+use crate::model::{Elements, Family, Name, RuleList, Ruleset, Set, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 use thiserror::Error;
@@ -114,17 +114,56 @@ pub fn skeleton(socket: &mut Socket) -> Result<Vec<Table>, KernelError> {
     Ok(tables)
 }
 
-/// Fill in the rules of all chains, by one dump.
+/// Fill in the rules of all chains: by one dump, or where that would be slow, table by table.
 pub fn read_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
-    read_scope(socket, tables, None)
+    if !tables.iter().any(|table| by_chain(table.chains.len())) {
+        return read_scope(socket, tables, None);
+    }
+    for table in tables {
+        read_table_rules(socket, table)?;
+    }
+    Ok(())
 }
 
-/// The same for one table only, which is the only one in `tables`.
-pub fn read_table_rules(socket: &mut Socket, tables: &mut [Table]) -> Result<(), KernelError> {
-    let only = tables
-        .first()
-        .map(|table| (table.family, table.name.clone()));
-    read_scope(socket, tables, only)
+/// The same for one table only.
+pub fn read_table_rules(socket: &mut Socket, table: &mut Table) -> Result<(), KernelError> {
+    if !by_chain(table.chains.len()) {
+        let only = Some((table.family, table.name.clone()));
+        return read_scope(socket, std::slice::from_mut(table), only);
+    }
+    let (family, name) = (table.family, table.name.clone());
+    for chain in &mut table.chains {
+        let rules = read_chain_rules(socket, family, &name, &chain.name)?;
+        Arc::make_mut(chain).rules = rules;
+    }
+    Ok(())
+}
+
+/// True when reading so many chains of a table costs less with one dump for each of them.
+///
+/// For every 32 KiB that it sends, the kernel walks all rules from the start of the dump again: the cost of one
+/// dump grows with the square of the rules in it, that of a dump for each chain with the number of chains.
+pub fn by_chain(chains: usize) -> bool {
+    const MANY: usize = 4_000;
+    chains > MANY
+}
+
+/// The rules of one chain.
+pub fn read_chain_rules(
+    socket: &mut Socket,
+    family: Family,
+    table: &str,
+    chain: &str,
+) -> Result<RuleList, KernelError> {
+    let mut list = RuleList::default();
+    list.read = true;
+    let scope = RuleScope::Chain(family, table, chain);
+    dump::rules(socket, scope, |_, attributes| {
+        list.push(decode::rule_place(attributes)?.handle, attributes);
+        Ok(())
+    })?;
+    list.shrink();
+    Ok(list)
 }
 
 fn read_scope(
@@ -136,7 +175,9 @@ fn read_scope(
         Some((family, name)) => RuleScope::Table(*family, name),
         None => RuleScope::All,
     };
-    let mut places: HashMap<(Family, &[u8]), (usize, HashMap<Vec<u8>, usize>)> = HashMap::new();
+    /// A table and its chains: where each is.
+    type Place = (usize, HashMap<Vec<u8>, usize>);
+    let mut places: HashMap<(Family, &[u8]), Place> = HashMap::new();
     let names: Vec<(Family, Vec<u8>)> = tables
         .iter()
         .map(|table| (table.family, crate::model::text::to_bytes(&table.name)))
@@ -153,30 +194,44 @@ fn read_scope(
             .collect();
         places.insert((*family, name), (index, chains));
     }
-    // Rules of one chain arrive together: remember the last place.
-    let mut last: Option<(Family, Vec<u8>, Vec<u8>, usize, usize)> = None;
+    // Rules of one chain arrive together: remember the last one's place.
+    struct Last {
+        family: Family,
+        table: Vec<u8>,
+        chain: Vec<u8>,
+        place: (usize, usize),
+    }
+    let mut last: Option<Last> = None;
     dump::rules(socket, scope, |family, attributes| {
-        let place = decode::rule_place(attributes)?;
-        let same = matches!(&last, Some((f, t, c, ..)) if *f == family && t == place.table && c == place.chain);
-        if !same {
-            let (table, chains) = places
-                .get(&(family, place.table))
-                .ok_or(KernelError::Interrupted)?;
-            let chain = chains.get(place.chain).ok_or(KernelError::Interrupted)?;
-            last = Some((
-                family,
-                place.table.to_vec(),
-                place.chain.to_vec(),
-                *table,
-                *chain,
-            ));
-        }
-        if let Some((.., table, chain)) = last.as_ref()
-            && let Some(chain) = tables
-                .get_mut(*table)
-                .and_then(|table| table.chains.get_mut(*chain))
+        let rule = decode::rule_place(attributes)?;
+        let known = last
+            .as_ref()
+            .filter(|last| {
+                last.family == family && last.table == rule.table && last.chain == rule.chain
+            })
+            .map(|last| last.place);
+        let (table, chain) = match known {
+            Some(place) => place,
+            None => {
+                let (table, chains) = places
+                    .get(&(family, rule.table))
+                    .ok_or(KernelError::Interrupted)?;
+                let chain = chains.get(rule.chain).ok_or(KernelError::Interrupted)?;
+                let place = (*table, *chain);
+                last = Some(Last {
+                    family,
+                    table: rule.table.to_vec(),
+                    chain: rule.chain.to_vec(),
+                    place,
+                });
+                place
+            }
+        };
+        if let Some(chain) = tables
+            .get_mut(table)
+            .and_then(|table| table.chains.get_mut(chain))
         {
-            Arc::make_mut(chain).rules.push(place.handle, attributes);
+            Arc::make_mut(chain).rules.push(rule.handle, attributes);
         }
         Ok(())
     })?;

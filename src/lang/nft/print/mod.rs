@@ -24,7 +24,7 @@ pub struct Printer<'p> {
     numeric: bool,
 }
 
-impl<'p, 'a> Printer<'p> {
+impl<'p> Printer<'p> {
     pub fn new(names: &'p Names, view: &'p TableView, stateless: bool) -> Printer<'p> {
         Printer {
             out: String::new(),

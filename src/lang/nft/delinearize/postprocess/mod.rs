@@ -123,10 +123,8 @@ impl Context {
                 }
             }
             Stmt::Objref { expr, .. } => self.expr(expr),
-            Stmt::Queue { expr, .. } => {
-                if !matches!(expr.kind, Kind::Value(_) | Kind::Range(..)) {
-                    self.expr(expr);
-                }
+            Stmt::Queue { expr, .. } if !matches!(expr.kind, Kind::Value(_) | Kind::Range(..)) => {
+                self.expr(expr);
             }
             _ => {}
         }
