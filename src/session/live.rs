@@ -1,10 +1,11 @@
 //! The task that keeps the picture current: it hears events and commands, and has the reader work on a blocking
 //! thread. Cancel safety: every future in the `select!` waits only; nothing is lost when another one is ready first.
 
+use super::pending::{Pending, summary};
 use super::picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source,
 };
-use super::reader::{Pending, Reader, Reading, summary};
+use super::reader::{Reader, Reading};
 use crate::kernel::netlink::KernelError;
 use crate::kernel::netlink::socket::watch;
 use crate::kernel::nf_tables::events::{self, Event};

@@ -5,6 +5,7 @@
 
 pub mod live;
 pub mod names;
+mod pending;
 pub mod picture;
 mod rates;
 pub mod reader;

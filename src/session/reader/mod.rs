@@ -2,6 +2,10 @@
 //!
 //! It owns the ruleset that the next picture is made of. Parts that did not change are shared with the last one.
 
+mod counters;
+mod place;
+
+use super::pending::{Pending, RuleChange, SetKey};
 use super::picture::{ChainKey, Rates};
 use super::rates::Readings;
 use super::system;
@@ -9,13 +13,13 @@ use crate::kernel::machine;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::decode;
 use crate::kernel::nf_tables::dump::{self, RuleScope};
-use crate::kernel::nf_tables::events::{Event, RulePlace, What};
 use crate::kernel::nf_tables::load;
 use crate::kernel::route;
 use crate::model::network::NetworkChange;
 use crate::model::set::flags;
 use crate::model::text::to_bytes;
 use crate::model::{Chain, Elements, Family, Name, Names, Network, RuleList, Ruleset, Set, Table};
+use place::put_in_place;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,159 +32,6 @@ const MANY_CHANGES: usize = 64;
 const ROUNDS: usize = 5;
 /// While the first load runs, a picture is handed out this often.
 const PROGRESS: Duration = Duration::from_millis(120);
-
-type SetKey = (Family, Name, Name);
-
-/// What happened since the last time, not yet in the picture.
-#[derive(Debug, Default)]
-pub struct Pending {
-    /// Read everything again.
-    pub everything: bool,
-    /// Tables, chains, sets, objects or flowtables came, went or changed.
-    pub structure: bool,
-    /// Changes of rules, by chain, in order.
-    pub rules: HashMap<ChainKey, Vec<RuleChange>>,
-    /// Sets whose elements changed, or that somebody looks at for the first time.
-    pub elements: HashSet<SetKey>,
-    pub wanted_elements: HashSet<SetKey>,
-    pub network: Vec<NetworkChange>,
-    pub reread_network: bool,
-    /// Read the counters of what is on screen.
-    pub counters: bool,
-    /// Read the counters of everything.
-    pub sweep: bool,
-}
-
-#[derive(Debug)]
-pub enum RuleChange {
-    New {
-        handle: u64,
-        place: RulePlace,
-        attributes: Vec<u8>,
-    },
-    Gone {
-        handle: u64,
-    },
-}
-
-impl Pending {
-    pub fn is_empty(&self) -> bool {
-        !(self.everything
-            || self.structure
-            || !self.rules.is_empty()
-            || !self.elements.is_empty()
-            || !self.wanted_elements.is_empty()
-            || !self.network.is_empty()
-            || self.reread_network
-            || self.counters
-            || self.sweep)
-    }
-
-    pub fn add(&mut self, event: Event) {
-        match event {
-            Event::RuleNew {
-                family,
-                table,
-                chain,
-                handle,
-                place,
-                attributes,
-            } => self
-                .rules
-                .entry(ChainKey {
-                    family,
-                    table,
-                    chain,
-                })
-                .or_default()
-                .push(RuleChange::New {
-                    handle,
-                    place,
-                    attributes,
-                }),
-            Event::RuleGone {
-                family,
-                table,
-                chain,
-                handle,
-            } => self
-                .rules
-                .entry(ChainKey {
-                    family,
-                    table,
-                    chain,
-                })
-                .or_default()
-                .push(RuleChange::Gone { handle }),
-            Event::Elements { family, table, set } => {
-                self.elements.insert((family, table, set));
-            }
-            Event::Structure { .. } => self.structure = true,
-            Event::Generation(_) => {}
-        }
-    }
-}
-
-/// One line for a person: what a transaction did.
-pub fn summary(events: &[Event]) -> String {
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    let mut count = |text: String| match counts.iter_mut().find(|(known, _)| *known == text) {
-        Some((_, n)) => *n += 1,
-        None => counts.push((text, 1)),
-    };
-    for event in events {
-        match event {
-            Event::RuleNew {
-                family,
-                table,
-                chain,
-                ..
-            } => count(format!("+rule {family} {table} {chain}")),
-            Event::RuleGone {
-                family,
-                table,
-                chain,
-                ..
-            } => count(format!("-rule {family} {table} {chain}")),
-            Event::Elements { family, table, set } => {
-                count(format!("elements {family} {table} {set}"))
-            }
-            Event::Structure {
-                what,
-                family,
-                table,
-                name,
-                gone,
-            } => {
-                let sign = if *gone { '-' } else { '+' };
-                match what {
-                    What::Table => count(format!("{sign}table {family} {table}")),
-                    What::Chain => count(format!("{sign}chain {family} {table} {name}")),
-                    What::Set => count(format!("{sign}set {family} {table} {name}")),
-                    What::Object => count(format!("{sign}object {family} {table} {name}")),
-                    What::Flowtable => count(format!("{sign}flowtable {family} {table} {name}")),
-                }
-            }
-            Event::Generation(_) => {}
-        }
-    }
-    const SHOWN: usize = 3;
-    let mut text: Vec<String> = counts
-        .iter()
-        .take(SHOWN)
-        .map(|(text, n)| {
-            if *n > 1 {
-                format!("{text} (x{n})")
-            } else {
-                text.clone()
-            }
-        })
-        .collect();
-    if counts.len() > SHOWN {
-        text.push(format!("and {} more", counts.len() - SHOWN));
-    }
-    text.join(", ")
-}
 
 /// What the reader hands out.
 pub struct Reading {
@@ -707,139 +558,6 @@ impl Reader {
             self.names = Arc::new(machine::names(&self.reading(None).ruleset));
         }
     }
-
-    /// Read counters: of the chains on screen, of policies and objects, or of everything.
-    fn read_counters(&mut self, shown: &[ChainKey], sweep: bool) -> Result<(), KernelError> {
-        let keys: Vec<ChainKey> = if sweep {
-            self.tables
-                .iter()
-                .flat_map(|table| table.chains.iter().map(|chain| key_of(table, chain)))
-                .collect()
-        } else {
-            shown.to_vec()
-        };
-        if sweep {
-            self.sweep_rules()?;
-        } else {
-            for key in &keys {
-                let Some(old) = self
-                    .chain(key)
-                    .filter(|chain| chain.rules.read)
-                    .map(|c| c.rules.clone())
-                else {
-                    continue;
-                };
-                let new = self.read_chain(key)?;
-                let rates = Arc::make_mut(&mut self.rates);
-                self.readings.chain(rates, key, &old, &new, Instant::now());
-                self.set_rules(key, new);
-            }
-        }
-        self.read_objects()?;
-        self.read_policies()?;
-        self.read_expiring()
-    }
-
-    /// Counters of all rules, a table at a time.
-    fn sweep_rules(&mut self) -> Result<(), KernelError> {
-        for table in self.tables.clone() {
-            let mut fresh = (*table).clone();
-            for chain in &mut fresh.chains {
-                Arc::make_mut(chain).rules = RuleList::default();
-            }
-            load::read_table_rules(&mut self.socket, &mut fresh)?;
-            let now = Instant::now();
-            let rates = Arc::make_mut(&mut self.rates);
-            for (old, new) in table.chains.iter().zip(&fresh.chains) {
-                self.readings
-                    .chain(rates, &key_of(&table, old), &old.rules, &new.rules, now);
-            }
-            if let Some(place) = self.place(table.family, &table.name)
-                && let Some(slot) = self.tables.get_mut(place)
-            {
-                *slot = Arc::new(fresh);
-            }
-        }
-        Ok(())
-    }
-
-    fn read_objects(&mut self) -> Result<(), KernelError> {
-        if self.tables.iter().all(|table| table.objects.is_empty()) {
-            return Ok(());
-        }
-        let mut fresh: HashMap<(Family, Name), Vec<Arc<crate::model::Object>>> = HashMap::new();
-        for (family, table, object) in dump::objects(&mut self.socket)? {
-            fresh
-                .entry((family, table))
-                .or_default()
-                .push(Arc::new(object));
-        }
-        for table in &mut self.tables {
-            if let Some(objects) = fresh.remove(&(table.family, table.name.clone()))
-                && objects != table.objects
-            {
-                Arc::make_mut(table).objects = objects;
-            }
-        }
-        Ok(())
-    }
-
-    /// Counters of the policies of base chains: few chains, asked one by one.
-    fn read_policies(&mut self) -> Result<(), KernelError> {
-        let counted: Vec<ChainKey> = self
-            .tables
-            .iter()
-            .flat_map(|table| {
-                table
-                    .chains
-                    .iter()
-                    .filter(|chain| {
-                        chain
-                            .base
-                            .as_ref()
-                            .is_some_and(|base| base.counters.is_some())
-                    })
-                    .map(|chain| key_of(table, chain))
-            })
-            .collect();
-        let elapsed = self.policies_read.elapsed();
-        for key in counted {
-            let Some(fresh) = dump::chain(&mut self.socket, key.family, &key.table, &key.chain)?
-            else {
-                continue;
-            };
-            let new = fresh.base.as_ref().and_then(|base| base.counters);
-            let Some(chain) = self.chain_mut(&key) else {
-                continue;
-            };
-            let old = chain.base.as_ref().and_then(|base| base.counters);
-            chain.base = fresh.base;
-            if let (Some(old), Some(new)) = (old, new) {
-                let rates = Arc::make_mut(&mut self.rates);
-                self.readings.policy(rates, &key, old, new, elapsed);
-            }
-        }
-        self.policies_read = Instant::now();
-        Ok(())
-    }
-
-    /// Elements come and go without an event in sets with timeouts and in sets that rules fill.
-    fn read_expiring(&mut self) -> Result<(), KernelError> {
-        const AFFORDABLE: usize = 20_000;
-        let mut keys = Vec::new();
-        for table in &self.tables {
-            for set in &table.sets {
-                if let Elements::Read(list) = &set.elements
-                    && !set.is_anonymous()
-                    && set.flags & (flags::TIMEOUT | flags::EVAL | flags::EXPR) != 0
-                    && list.len() <= AFFORDABLE
-                {
-                    keys.push((table.family, table.name.clone(), set.name.clone()));
-                }
-            }
-        }
-        self.read_elements(&keys)
-    }
 }
 
 fn key_of(table: &Table, chain: &Chain) -> ChainKey {
@@ -847,90 +565,5 @@ fn key_of(table: &Table, chain: &Chain) -> ChainKey {
         family: table.family,
         table: table.name.clone(),
         chain: chain.name.clone(),
-    }
-}
-
-/// Put single changes into a long list. False when they do not fit together: then the chain is read again.
-fn put_in_place(rules: &mut RuleList, changes: Vec<RuleChange>) -> bool {
-    // A replaced rule comes and goes with one handle: which of the two is meant cannot be told.
-    let mut seen = HashSet::new();
-    for change in &changes {
-        let (RuleChange::New { handle, .. } | RuleChange::Gone { handle }) = change;
-        if !seen.insert(*handle) {
-            return false;
-        }
-    }
-    for change in changes {
-        let fits = match change {
-            RuleChange::Gone { handle } => rules
-                .index_of(handle)
-                .is_some_and(|index| rules.remove(index)),
-            RuleChange::New { handle, .. } if rules.index_of(handle).is_some() => false,
-            RuleChange::New {
-                handle,
-                place,
-                attributes,
-            } => {
-                let index = match place {
-                    RulePlace::First => Some(0),
-                    RulePlace::Last => Some(rules.len()),
-                    RulePlace::After(before) => rules.index_of(before).map(|index| index + 1),
-                };
-                index.is_some_and(|index| rules.insert(index, handle, &attributes))
-            }
-        };
-        if !fits {
-            return false;
-        }
-    }
-    true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn list(handles: &[u64]) -> RuleList {
-        let mut list = RuleList::default();
-        for handle in handles {
-            list.push(*handle, &handle.to_ne_bytes());
-        }
-        list
-    }
-
-    fn new(handle: u64, place: RulePlace) -> RuleChange {
-        RuleChange::New {
-            handle,
-            place,
-            attributes: handle.to_ne_bytes().into(),
-        }
-    }
-
-    #[test]
-    fn single_changes_are_put_in_place() {
-        let mut rules = list(&[1, 2, 3]);
-        let changes = vec![
-            new(4, RulePlace::Last),
-            new(5, RulePlace::After(1)),
-            RuleChange::Gone { handle: 2 },
-            new(6, RulePlace::First),
-        ];
-        assert!(put_in_place(&mut rules, changes));
-        let handles: Vec<_> = rules.iter().map(|rule| rule.handle).collect();
-        assert_eq!(handles, [6, 1, 5, 3, 4]);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        assert!(!put_in_place(
-            &mut list(&[1]),
-            vec![new(2, RulePlace::After(9))]
-        ));
-        assert!(!put_in_place(
-            &mut list(&[1]),
-            vec![RuleChange::Gone { handle: 2 }]
-        ));
-        let replaced = vec![new(1, RulePlace::First), RuleChange::Gone { handle: 1 }];
-        assert!(!put_in_place(&mut list(&[1]), replaced));
     }
 }
