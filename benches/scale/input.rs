@@ -172,7 +172,7 @@ pub fn flat(rules: u32) -> String {
         };
         writeln!(text, "{rule}").expect("text");
     }
-    text.push_str("} }\n");
+    text.push_str("}\n}\n");
     text
 }
 
