@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 use terminal::Terminal;
 use thiserror::Error;
@@ -117,10 +117,9 @@ async fn drive(
             if runner.quit {
                 break;
             }
-            let mut context = Context::from_waker(Waker::noop());
-            let next = if let Poll::Ready(Some(Ok(event))) =
-                Pin::new(&mut input).poll_next(&mut context)
-            {
+            // With the waker of this task: the stream keeps the first that it is given until a key comes.
+            let key = poll_fn(|context| Poll::Ready(Pin::new(&mut input).poll_next(context))).await;
+            let next = if let Poll::Ready(Some(Ok(event))) = key {
                 translate(event)
             } else if let Ok(event) = events.try_recv() {
                 Some(Event::Session(newest(event, &mut events)))
