@@ -2,7 +2,7 @@
 //!
 //! Data: `datatype`, `symbols`, `protocol`, `exthdr`, `keys`. `ast` is what a rule means; `delinearize` makes it from
 //! the kernel's expressions; `print` writes it as `nft list ruleset` does.
-//! `bytecode` writes the kernel's expressions themselves.
+//! `bytecode` writes the kernel's expressions themselves. `syntax` is what a text says, before anything is looked up.
 
 pub mod ast;
 pub mod bytecode;
@@ -17,3 +17,4 @@ pub mod number;
 pub mod print;
 pub mod protocol;
 pub mod symbols;
+pub mod syntax;
