@@ -7,6 +7,8 @@
 pub mod ast;
 pub mod bytecode;
 pub mod chain;
+pub mod compile;
+pub mod context;
 pub mod datatype;
 pub mod delinearize;
 pub mod exthdr;
