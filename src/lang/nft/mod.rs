@@ -16,6 +16,7 @@ pub mod facts;
 pub mod json;
 pub mod keys;
 pub mod number;
+pub mod parse;
 pub mod print;
 pub mod protocol;
 pub mod symbols;
