@@ -229,11 +229,6 @@ pub fn by_name(name: &str) -> Option<&'static DataType> {
     TYPES.iter().copied().find(|t| t.name == name)
 }
 
-/// Names that a set's declaration can use.
-pub fn names() -> impl Iterator<Item = &'static str> {
-    TYPES.iter().map(|dtype| dtype.name)
-}
-
 const fn plain(id: u32, name: &'static str, order: Order, size: u32) -> DataType {
     DataType {
         id,
