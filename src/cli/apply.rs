@@ -20,7 +20,12 @@ pub struct ApplyArgs {
     #[arg(required_unless_present = "text")]
     file: Option<PathBuf>,
     /// The text itself
-    #[arg(short = 'e', long = "text", value_name = "TEXT", conflicts_with = "file")]
+    #[arg(
+        short = 'e',
+        long = "text",
+        value_name = "TEXT",
+        conflicts_with = "file"
+    )]
     text: Option<String>,
     /// Have the kernel check everything, and change nothing
     #[arg(short, long)]
@@ -88,7 +93,8 @@ fn source(args: &ApplyArgs) -> anyhow::Result<(String, String)> {
             .context("cannot read standard input")?;
         ("<stdin>".to_owned(), bytes)
     } else {
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         (path.display().to_string(), bytes)
     };
     let text = match String::from_utf8(bytes) {

@@ -79,7 +79,7 @@ pub fn object(
             };
             let mut seconds: Vec<(u16, u32)> = states
                 .iter()
-                .zip(0u16..)
+                .zip(1u16..)
                 .map(|((_, default), index)| (index, *default))
                 .collect();
             for (state, value) in policy {

@@ -205,9 +205,6 @@ impl Eval<'_, '_> {
         let mut relational = Expr::relational(Op::Eq, left, right).at(span);
         self.want = Want::default();
         self.relational(&mut relational)?;
-        if let Kind::Relational { left, right, .. } = &relational.kind {
-            self.seen.learn(left, right);
-        }
         Ok(Stmt::Match(relational))
     }
 

@@ -24,14 +24,13 @@ impl Eval<'_, '_> {
             }
         }
         if let Kind::Fib { flags, .. } = &mut left.kind
-            && matches!(&right.kind, Kind::Symbol(word) if word == "exists" || word == "missing")
+            && right.dtype.is(&types::BOOLEAN)
         {
             // NFTA_FIB_F_PRESENT
             *flags |= 32;
             left.dtype = Type::Basic(&types::BOOLEAN);
-            left.len = left.len.max(8);
-            let left_like = (**left).clone();
-            self.expect_like(&left_like);
+            let (dtype, order, len) = (left.dtype, left.order, left.len);
+            self.expect(dtype, order, len);
         }
         let mut literal = None;
         if matches!(right.kind, Kind::SetLiteral(_)) {
