@@ -236,16 +236,16 @@ fn object_data(out: &mut AttrWriter, data: &ObjectData) {
             l4proto,
         } => {
             out.text(NFTA_CT_HELPER_NAME, name)
-                .be16(NFTA_CT_HELPER_L3PROTO, *l3proto)
                 .u8(NFTA_CT_HELPER_L4PROTO, *l4proto);
+            known_family(out, NFTA_CT_HELPER_L3PROTO, *l3proto);
         }
         ObjectData::CtTimeout {
             l3proto,
             l4proto,
             policy,
         } => {
-            out.be16(NFTA_CT_TIMEOUT_L3PROTO, *l3proto)
-                .u8(NFTA_CT_TIMEOUT_L4PROTO, *l4proto);
+            known_family(out, NFTA_CT_TIMEOUT_L3PROTO, *l3proto);
+            out.u8(NFTA_CT_TIMEOUT_L4PROTO, *l4proto);
             out.nest(NFTA_CT_TIMEOUT_DATA, |list| {
                 for (state, seconds) in policy {
                     list.be32(*state, *seconds);
@@ -259,8 +259,8 @@ fn object_data(out: &mut AttrWriter, data: &ObjectData) {
             timeout,
             size,
         } => {
-            out.be16(NFTA_CT_EXPECT_L3PROTO, *l3proto)
-                .u8(NFTA_CT_EXPECT_L4PROTO, *l4proto)
+            known_family(out, NFTA_CT_EXPECT_L3PROTO, *l3proto);
+            out.u8(NFTA_CT_EXPECT_L4PROTO, *l4proto)
                 .be16(NFTA_CT_EXPECT_DPORT, *dport)
                 // Host byte order, as the kernel sends it.
                 .ne32(NFTA_CT_EXPECT_TIMEOUT, *timeout)
@@ -469,5 +469,12 @@ mod tests {
         };
         let bytes = written(|out| element(out, &meant));
         assert_eq!(decode::element(&bytes).unwrap(), meant);
+    }
+}
+
+/// The kernel takes the family of the table where none is named.
+fn known_family(out: &mut AttrWriter, kind: u16, family: u16) {
+    if family != 0 {
+        out.be16(kind, family);
     }
 }
