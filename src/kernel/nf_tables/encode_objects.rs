@@ -361,6 +361,13 @@ pub fn compat(out: &mut AttrWriter, protocol: u32, flags: u32) {
     });
 }
 
+/// The kernel takes the family of the table where none is named.
+fn known_family(out: &mut AttrWriter, kind: u16, family: u16) {
+    if family != 0 {
+        out.be16(kind, family);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,12 +476,5 @@ mod tests {
         };
         let bytes = written(|out| element(out, &meant));
         assert_eq!(decode::element(&bytes).unwrap(), meant);
-    }
-}
-
-/// The kernel takes the family of the table where none is named.
-fn known_family(out: &mut AttrWriter, kind: u16, family: u16) {
-    if family != 0 {
-        out.be16(kind, family);
     }
 }
