@@ -5,12 +5,10 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use hookscope::kernel::nf_tables::commit::{self, Options};
 use hookscope::kernel::nf_tables::refusal::Refused;
-use hookscope::lang::nft::compile::Located;
 use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Sources};
-use hookscope::model::command::Command;
 use hookscope::model::text;
-use hookscope::session::compile::{self, Failure, Script};
+use hookscope::session::compile::{self, Compiled, Failure, Script};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -46,33 +44,43 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
         bail!("--read-only refuses changes; --check looks without changing");
     }
     let (name, text) = source(args)?;
-    let script = compile::parse(&name, text, variables(&args.define)?)
-        .map_err(|(sources, wrong)| mistakes(&sources, &wrong))?;
-    apply_nft(&script, args.check)
+    let defined = variables(&args.define)?;
+    let first = read(&name, text, &defined)?;
+    apply_nft(first, &name, &defined, args.check)
+}
+
+fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {
+    compile::parse(name, text, defined.to_vec())
+        .map_err(|(sources, wrong)| mistakes(&sources, &wrong))
 }
 
 /// Compile and commit; again when somebody else changed the ruleset in between.
-fn apply_nft(script: &Script, check: bool) -> anyhow::Result<()> {
+fn apply_nft(
+    mut script: Script,
+    name: &str,
+    defined: &[(String, String)],
+    check: bool,
+) -> anyhow::Result<()> {
     const TRIES: usize = 5;
     for _ in 0..TRIES {
-        let compiled = compile::compile(&script.commands).map_err(|failure| match failure {
+        let commands = std::mem::take(&mut script.commands);
+        let compiled = compile::compile(commands).map_err(|failure| match failure {
             Failure::Text(wrong) => mistakes(&script.sources, &wrong),
             Failure::Kernel(error) => super::machine::explain(error.into()),
         })?;
-        let commands: Vec<Command> = compiled
-            .commands
-            .iter()
-            .map(|located| located.command.clone())
-            .collect();
         let options = Options {
             generation: Some(compiled.generation),
             check,
             echo: false,
         };
-        match commit::commit(&commands, options) {
+        match commit::commit(&compiled.commands, options) {
             Ok(_) => return Ok(()),
-            Err(Refused::Moved) => {}
-            Err(refused) => return Err(refusals(&script.sources, &compiled.commands, refused)),
+            Err(Refused::Moved) => {
+                // Compiling uses the text up; reading it again is the rare case.
+                let text = script.sources.files.first().map(|file| file.text.clone());
+                script = read(name, text.unwrap_or_default(), defined)?;
+            }
+            Err(refused) => return Err(refusals(&script.sources, &compiled, refused)),
         }
     }
     Err(anyhow!(
@@ -127,18 +135,18 @@ fn mistakes(sources: &Sources, wrong: &[Diagnostic]) -> anyhow::Error {
 }
 
 /// The kernel's refusals, each put where its command is written.
-fn refusals(sources: &Sources, commands: &[Located], refused: Refused) -> anyhow::Error {
+fn refusals(sources: &Sources, compiled: &Compiled, refused: Refused) -> anyhow::Error {
     let Refused::Commands(list) = &refused else {
         return anyhow!("nothing was changed: {refused}");
     };
     let mut texts = Vec::new();
     for refusal in list.iter().take(SHOWN) {
-        texts.push(match commands.get(refusal.command) {
-            Some(located) => {
-                let message = refusal.explain(&located.command);
-                render(sources, &Diagnostic::new(located.span, message))
+        let place = compiled.commands.get(refusal.command);
+        texts.push(match (place, compiled.spans.get(refusal.command)) {
+            (Some(command), Some(span)) => {
+                render(sources, &Diagnostic::new(*span, refusal.explain(command)))
             }
-            None => refusal.to_string(),
+            _ => refusal.to_string(),
         });
     }
     if list.len() > SHOWN {

@@ -3,9 +3,10 @@
 use super::resolve::Machine;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::{dump, load};
-use crate::lang::nft::compile::{self, Located};
+use crate::lang::nft::compile;
 use crate::lang::nft::parse::{self, Entry, Files, Options};
-use crate::lang::nft::syntax::{Command, Diagnostic, Position, Source, Sources, What};
+use crate::lang::nft::syntax::{Command, Diagnostic, Position, Source, Sources, Span, What};
+use crate::model::command;
 use crate::model::{Family, Name, Ruleset};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -71,7 +72,9 @@ pub fn parse(
 
 /// What commands are compiled to, and the generation of the ruleset that they were compiled against.
 pub struct Compiled {
-    pub commands: Vec<Located>,
+    pub commands: Vec<command::Command>,
+    /// Where each command is written.
+    pub spans: Vec<Span>,
     pub generation: u32,
 }
 
@@ -88,9 +91,9 @@ impl From<KernelError> for Failure {
 }
 
 /// Compile against the ruleset as it is now.
-pub fn compile(commands: &[Command]) -> Result<Compiled, Failure> {
+pub fn compile(commands: Vec<Command>) -> Result<Compiled, Failure> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
-    let ruleset = read(&mut socket, commands)?;
+    let ruleset = read(&mut socket, &commands)?;
     let socket = RefCell::new(socket);
     let elements = |family: Family, table: &str, set: &str| {
         dump::elements(&mut socket.borrow_mut(), family, table, set)
@@ -99,8 +102,9 @@ pub fn compile(commands: &[Command]) -> Result<Compiled, Failure> {
     };
     let generation = ruleset.generation;
     match compile::compile(commands, &ruleset, &Machine::new(), &elements) {
-        Ok(commands) => Ok(Compiled {
+        Ok(compile::Compiled { commands, spans }) => Ok(Compiled {
             commands,
+            spans,
             generation,
         }),
         Err(wrong) => Err(Failure::Text(wrong)),

@@ -47,56 +47,56 @@ fn name_of(id: &Id) -> Result<&At<Name>> {
 }
 
 impl World<'_> {
-    pub fn command(&mut self, command: &syntax::Command) -> Result<()> {
-        let span = command.span;
-        match &command.what {
+    pub fn command(&mut self, command: syntax::Command) -> Result<()> {
+        let syntax::Command { verb, span, what } = command;
+        match what {
             What::Ruleset(family) => {
-                self.flush(*family);
+                self.flush(family);
                 let family = family.unwrap_or(Family::Unknown(0));
                 self.push(family, &"".into(), Do::TakeTable(Take::Delete, None), span);
                 Ok(())
             }
-            What::Table { family, id, body } => self.table_command(command, *family, id, body),
+            What::Table { family, id, body } => self.table_command(verb, span, family, &id, body),
             What::Chain {
                 table,
                 id,
                 body,
                 new_name,
-            } => self.chain_command(command, table, id, body, new_name.as_ref()),
+            } => self.chain_command(verb, span, &table, &id, &body, new_name.as_ref()),
             What::Rule {
                 table,
                 chain,
                 position,
                 rule,
-            } => self.rule_command(command, table, chain, position.as_ref(), rule.as_ref()),
+            } => self.rule_command(verb, span, &table, &chain, position.as_ref(), rule.as_ref()),
             What::Set {
                 table,
                 id,
                 map,
                 body,
                 ..
-            } => self.set_command(command, table, id, *map, body),
+            } => self.set_command(verb, span, &table, &id, map, body),
             What::Elements {
                 table,
                 set,
                 elements,
-            } => self.elements_command(command, table, set, elements),
+            } => self.elements_command(verb, span, &table, &set, elements),
             What::Flowtable { table, id, body } => {
-                self.need_table(table)?;
+                self.need_table(&table)?;
                 let (family, name) = (table.family, &table.name.value);
-                match command.verb {
+                match verb {
                     Verb::Add | Verb::Create => {
-                        let flowtable = flowtable(name_of(id)?, body)?;
-                        let what = Do::MakeFlowtable(make(command.verb), Box::new(flowtable));
+                        let flowtable = flowtable(name_of(&id)?, &body)?;
+                        let what = Do::MakeFlowtable(make(verb), Box::new(flowtable));
                         self.push(family, name, what, span);
                     }
                     Verb::Delete | Verb::Destroy => {
                         let devices = body.devices.as_ref().map(device_names).transpose()?;
-                        let what = match (devices, id) {
+                        let what = match (devices, &id) {
                             (Some(devices), Id::Name(id)) if !devices.is_empty() => {
                                 Do::TakeFlowtableDevices(id.value.clone(), devices)
                             }
-                            _ => Do::TakeFlowtable(take(command.verb), key(id)),
+                            _ => Do::TakeFlowtable(take(verb), key(&id)),
                         };
                         self.push(family, name, what, span);
                     }
@@ -110,16 +110,14 @@ impl World<'_> {
                 kind,
                 body,
             } => {
-                self.need_table(table)?;
+                self.need_table(&table)?;
                 let (family, name) = (table.family, &table.name.value);
-                let what = match (command.verb, body) {
+                let what = match (verb, &body) {
                     (Verb::Add | Verb::Create, Some(body)) => {
-                        let made = object::object(self, family, name_of(id)?, *kind, body)?;
-                        Do::MakeObject(make(command.verb), Box::new(made))
+                        let made = object::object(self, family, name_of(&id)?, kind, body)?;
+                        Do::MakeObject(make(verb), Box::new(made))
                     }
-                    (Verb::Delete | Verb::Destroy, _) => {
-                        Do::TakeObject(take(command.verb), *kind, key(id))
-                    }
+                    (Verb::Delete | Verb::Destroy, _) => Do::TakeObject(take(verb), kind, key(&id)),
                     _ => return Err(no_such_command(span)),
                 };
                 self.push(family, name, what, span);
@@ -135,13 +133,13 @@ impl World<'_> {
 
     fn table_command(
         &mut self,
-        command: &syntax::Command,
+        verb: Verb,
+        span: Span,
         family: Family,
         id: &Id,
-        body: &TableBody,
+        body: TableBody,
     ) -> Result<()> {
-        let span = command.span;
-        match command.verb {
+        match verb {
             Verb::Add | Verb::Create => {}
             Verb::Delete | Verb::Destroy => {
                 if let Id::Name(name) = id {
@@ -151,7 +149,7 @@ impl World<'_> {
                     Id::Name(name) => name.value.clone(),
                     Id::Handle(_) => "".into(),
                 };
-                let what = Do::TakeTable(take(command.verb), Some(key(id)));
+                let what = Do::TakeTable(take(verb), Some(key(id)));
                 self.push(family, &table, what, span);
                 return Ok(());
             }
@@ -179,28 +177,23 @@ impl World<'_> {
             flags: body.flags,
             userdata: notes,
         };
-        self.push(
-            family,
-            &name.value,
-            Do::MakeTable(make(command.verb), table),
-            span,
-        );
+        self.push(family, &name.value, Do::MakeTable(make(verb), table), span);
         let table = TableId {
             family,
             name: name.clone(),
         };
-        self.table_items(&table, &body.items)
+        self.table_items(&table, body.items)
     }
 
     /// Chains first, so that verdicts can name them; rules last, because they can name everything.
-    fn table_items(&mut self, table: &TableId, items: &[TableItem]) -> Result<()> {
+    fn table_items(&mut self, table: &TableId, mut items: Vec<TableItem>) -> Result<()> {
         let (family, name) = (table.family, &table.name.value);
-        for item in items {
+        for item in &mut items {
             if let TableItem::Chain(chain, body) = item {
                 self.add_chain(table, chain, body, Make::Add)?;
             }
         }
-        for item in items {
+        for item in &mut items {
             if let TableItem::Object {
                 name: id,
                 kind,
@@ -212,19 +205,20 @@ impl World<'_> {
                 self.push(family, name, what, id.span);
             }
         }
-        for item in items {
+        for item in &mut items {
             if let TableItem::Set { name, map, body } = item {
+                let body = std::mem::take(body);
                 self.add_set(table, name, *map, body, Make::Add)?;
             }
         }
-        for item in items {
+        for item in &mut items {
             if let TableItem::Flowtable(id, body) = item {
                 let made = flowtable(id, body)?;
                 let what = Do::MakeFlowtable(Make::Add, Box::new(made));
                 self.push(family, name, what, id.span);
             }
         }
-        for item in items {
+        for item in &mut items {
             if let TableItem::Chain(chain, body) = item {
                 for rule in &body.rules {
                     self.add_written_rule(family, name, &chain.value, rule, Place::Last)?;
@@ -249,19 +243,19 @@ impl World<'_> {
 
     fn chain_command(
         &mut self,
-        command: &syntax::Command,
+        verb: Verb,
+        span: Span,
         table: &TableId,
         id: &Id,
         body: &ChainBody,
         new_name: Option<&At<Name>>,
     ) -> Result<()> {
-        let span = command.span;
         self.need_table(table)?;
         let (family, name) = (table.family, &table.name.value);
-        match command.verb {
+        match verb {
             Verb::Add | Verb::Create => {
                 let chain = name_of(id)?;
-                self.add_chain(table, chain, body, make(command.verb))?;
+                self.add_chain(table, chain, body, make(verb))?;
                 for rule in &body.rules {
                     self.add_written_rule(family, name, &chain.value, rule, Place::Last)?;
                     self.place(family, name, &chain.value, false, None)?;
@@ -276,7 +270,7 @@ impl World<'_> {
                     (Some(devices), Id::Name(id)) if !devices.is_empty() => {
                         Do::TakeChainDevices(id.value.clone(), devices)
                     }
-                    _ => Do::TakeChain(take(command.verb), key(id)),
+                    _ => Do::TakeChain(take(verb), key(id)),
                 };
                 self.push(family, name, what, span);
             }
@@ -340,13 +334,13 @@ impl World<'_> {
 
     fn rule_command(
         &mut self,
-        command: &syntax::Command,
+        verb: Verb,
+        span: Span,
         table: &TableId,
         chain: &At<Name>,
         position: Option<&Position>,
         rule: Option<&syntax::Rule>,
     ) -> Result<()> {
-        let span = command.span;
         self.need_table(table)?;
         let (family, name) = (table.family, &table.name.value);
         self.need_chain(family, name, &chain.value, chain.span)?;
@@ -354,9 +348,9 @@ impl World<'_> {
             Some(Position::Handle(handle)) => Some(handle),
             _ => None,
         };
-        match (command.verb, rule) {
+        match (verb, rule) {
             (Verb::Add | Verb::Create | Verb::Insert, Some(rule)) => {
-                let insert = command.verb == Verb::Insert;
+                let insert = verb == Verb::Insert;
                 let stmts = Eval::new(self, family, name).rule(rule)?;
                 let place = self.place(family, name, &chain.value, insert, position)?;
                 self.add_rule(family, name, &chain.value, stmts, rule, Some(place))
@@ -379,7 +373,7 @@ impl World<'_> {
                     _ => return Err(Diagnostic::new(span, "`delete rule` needs `handle N`")),
                 };
                 self.forget_rule(family, name, &chain.value, handle);
-                let what = Do::TakeRule(take(command.verb), chain.value.clone(), handle);
+                let what = Do::TakeRule(take(verb), chain.value.clone(), handle);
                 self.push(family, name, what, span);
                 Ok(())
             }
@@ -389,24 +383,22 @@ impl World<'_> {
 
     fn set_command(
         &mut self,
-        command: &syntax::Command,
+        verb: Verb,
+        span: Span,
         table: &TableId,
         id: &Id,
         map: bool,
-        body: &SetBody,
+        body: SetBody,
     ) -> Result<()> {
-        let span = command.span;
         self.need_table(table)?;
         let (family, name) = (table.family, &table.name.value);
-        match command.verb {
-            Verb::Add | Verb::Create => {
-                self.add_set(table, name_of(id)?, map, body, make(command.verb))
-            }
+        match verb {
+            Verb::Add | Verb::Create => self.add_set(table, name_of(id)?, map, body, make(verb)),
             Verb::Delete | Verb::Destroy => {
                 if let Id::Name(set) = id {
                     self.drop_set(family, name, &set.value);
                 }
-                self.push(family, name, Do::TakeSet(take(command.verb), key(id)), span);
+                self.push(family, name, Do::TakeSet(take(verb), key(id)), span);
                 Ok(())
             }
             Verb::Flush => {
@@ -426,7 +418,7 @@ impl World<'_> {
         table: &TableId,
         id: &At<Name>,
         map: bool,
-        body: &SetBody,
+        body: SetBody,
         make: Make,
     ) -> Result<()> {
         let (family, name) = (table.family, &table.name.value);
@@ -526,7 +518,8 @@ impl World<'_> {
         let tree = bits & flags::INTERVAL != 0 && bits & flags::CONCAT == 0;
         let existed = self.has_set(family, name, &id.value);
         let mut elements = Vec::new();
-        if let Some(literal) = &body.elements {
+        let with_elements = body.elements.is_some();
+        if let Some(literal) = body.elements {
             let mut frame = super::eval::SetFrame::new(&info);
             frame.statements = names.clone();
             elements = self.set_elements(family, name, frame, literal)?;
@@ -542,7 +535,9 @@ impl World<'_> {
             };
             first = existing.is_empty();
             (purge, elements) = fit(&info, elements, &existing, id.span)?;
-            ranges = Some(after(&existing, &purge, &elements));
+            ranges = self
+                .is_mentioned_again(family, name, &id.value)
+                .then(|| after(&existing, &purge, &elements));
         }
         let entries = generate::entries_of(&info, elements, first);
         let mut set = generate::model_set(&info, body.comment.as_ref())?;
@@ -559,9 +554,7 @@ impl World<'_> {
         set.policy = body.policy.filter(|policy| *policy != 0);
         set.expressions = stmts.iter().filter_map(generate::stateful).collect();
         if bits & flags::CONSTANT != 0 {
-            set.size = body
-                .elements
-                .is_some()
+            set.size = with_elements
                 .then(|| u32::try_from(entries.len()).ok())
                 .flatten();
             set.policy = None;
@@ -628,9 +621,9 @@ impl World<'_> {
         family: Family,
         table: &Name,
         frame: super::eval::SetFrame,
-        literal: &Expr,
+        literal: Expr,
     ) -> Result<Vec<Expr>> {
-        let mut expr = literal.clone();
+        let mut expr = literal;
         let mut eval = Eval::new(self, family, table);
         let is_map = frame.info.is_map();
         let key = &frame.info.key;
@@ -653,18 +646,18 @@ impl World<'_> {
 
     fn elements_command(
         &mut self,
-        command: &syntax::Command,
+        verb: Verb,
+        span: Span,
         table: &TableId,
         set: &At<Name>,
-        elements: &Expr,
+        elements: Expr,
     ) -> Result<()> {
-        let span = command.span;
         self.need_table(table)?;
         let (family, name) = (table.family, &table.name.value);
         let frame = self.with_set(family, name, &set.value, set.span, |set| set.frame())?;
         let info = frame.info.clone();
         let tree = info.flags & flags::INTERVAL != 0 && info.flags & flags::CONCAT == 0;
-        let delete = matches!(command.verb, Verb::Delete | Verb::Destroy);
+        let delete = matches!(verb, Verb::Delete | Verb::Destroy);
         // A key is enough to take an element out of a map.
         let mut list = if delete {
             self.keys_to_delete(family, name, frame, elements)?
@@ -676,38 +669,40 @@ impl World<'_> {
         } else {
             Vec::new()
         };
-        match command.verb {
+        match verb {
             Verb::Add | Verb::Create => {
                 let mut purge = Vec::new();
                 if tree {
                     (purge, list) = fit(&info, list, &existing, span)?;
-                    let ranges = after(&existing, &purge, &list);
+                    let again = self.is_mentioned_again(family, name, &set.value);
+                    let ranges = again.then(|| after(&existing, &purge, &list));
                     self.with_set(family, name, &set.value, set.span, |set| {
-                        set.ranges = Some(ranges);
+                        set.ranges = ranges;
                     })?;
                 }
                 if !purge.is_empty() {
                     self.take_elements(family, name, &info, purge, Take::Delete, span)?;
                 }
                 let entries = generate::entries_of(&info, list, existing.is_empty());
-                self.put_entries(family, name, &info, entries, make(command.verb), span)
+                self.put_entries(family, name, &info, entries, make(verb), span)
             }
             Verb::Delete | Verb::Destroy => {
                 let mut back = Vec::new();
-                if tree && command.verb == Verb::Delete {
+                if tree && verb == Verb::Delete {
                     list = interval::to_ranges(list);
                     (list, back) = interval::cut_out(list, &existing, info.auto_merge, span)?;
                     interval::sort(&mut list);
                     interval::sort(&mut back);
-                    let ranges = after(&existing, &list, &back);
+                    let again = self.is_mentioned_again(family, name, &set.value);
+                    let ranges = again.then(|| after(&existing, &list, &back));
                     self.with_set(family, name, &set.value, set.span, |set| {
-                        set.ranges = Some(ranges);
+                        set.ranges = ranges;
                     })?;
                 } else if tree {
                     list = interval::to_ranges(list);
                     interval::sort(&mut list);
                 }
-                self.take_elements(family, name, &info, list, take(command.verb), span)?;
+                self.take_elements(family, name, &info, list, take(verb), span)?;
                 let entries = generate::entries_of(&info, back, false);
                 self.put_entries(family, name, &info, entries, Make::Add, span)
             }
@@ -720,9 +715,9 @@ impl World<'_> {
         family: Family,
         table: &Name,
         frame: super::eval::SetFrame,
-        elements: &Expr,
+        elements: Expr,
     ) -> Result<Vec<Expr>> {
-        let mut expr = elements.clone();
+        let mut expr = elements;
         let mut eval = Eval::new(self, family, table);
         let key = &frame.info.key;
         eval.want = super::eval::Want::of(key.dtype, key.order, key.len);

@@ -19,11 +19,12 @@ mod world;
 
 pub use resolve::{Nothing, Resolve};
 pub use value::distance;
-pub use world::{Located, ReadElements};
+pub use world::ReadElements;
 
 use super::number::{self, Num};
-use super::syntax::{Command, Diagnostic};
+use super::syntax::{self, Diagnostic, Span};
 use crate::model::Ruleset;
+use crate::model::command::Command;
 use world::World;
 
 /// The highest `bits` of `len` bits.
@@ -31,17 +32,25 @@ fn prefix_mask(len: u32, bits: u32) -> Num {
     number::shl(number::bitmask(bits), len.saturating_sub(bits))
 }
 
+/// The commands of a transaction, and where each of them is written.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    pub commands: Vec<Command>,
+    pub spans: Vec<Span>,
+}
+
 /// Compile commands against a picture of the ruleset.
 ///
 /// Every command is looked at, so that all mistakes are told at once (up to a limit).
 pub fn compile(
-    commands: &[Command],
+    commands: Vec<syntax::Command>,
     ruleset: &Ruleset,
     resolve: &dyn Resolve,
     read_elements: &ReadElements<'_>,
-) -> Result<Vec<Located>, Vec<Diagnostic>> {
+) -> Result<Compiled, Vec<Diagnostic>> {
     const MOST: usize = 20;
     let mut world = World::new(ruleset, resolve, read_elements);
+    world.count_mentions(&commands);
     let mut wrong = Vec::new();
     for command in commands {
         if let Err(diagnostic) = world.command(command) {
@@ -52,7 +61,10 @@ pub fn compile(
         }
     }
     if wrong.is_empty() {
-        Ok(world.out)
+        Ok(Compiled {
+            commands: world.out,
+            spans: world.spans,
+        })
     } else {
         Err(wrong)
     }

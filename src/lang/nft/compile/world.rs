@@ -15,13 +15,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A command and where it is written.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Located {
-    pub command: Command,
-    pub span: Span,
-}
-
 /// Reads the elements of a set that the picture does not hold.
 pub type ReadElements<'w> =
     dyn Fn(Family, &str, &str) -> std::result::Result<Arc<ElementList>, String> + 'w;
@@ -69,7 +62,11 @@ pub struct World<'w> {
     tables: HashMap<(Family, Name), Option<TableState>>,
     /// `flush ruleset` was said: what the picture holds is gone.
     flushed: Vec<Option<Family>>,
-    pub out: Vec<Located>,
+    pub out: Vec<Command>,
+    /// Where each command is written.
+    pub spans: Vec<Span>,
+    /// How often sets are still to come in the text: only then is it kept what they hold.
+    mentions: HashMap<(Family, Name, Name), u32>,
     ids: u32,
     rule_ids: u32,
 }
@@ -87,9 +84,55 @@ impl<'w> World<'w> {
             tables: HashMap::new(),
             flushed: Vec::new(),
             out: Vec::new(),
+            spans: Vec::new(),
+            mentions: HashMap::new(),
             ids: 0,
             rule_ids: 0,
         }
+    }
+
+    /// Count how often each set is named by commands about sets and elements.
+    pub fn count_mentions(&mut self, commands: &[syntax::Command]) {
+        use syntax::{Id, TableItem};
+        for command in commands {
+            let (family, table, sets): (Family, &Name, Vec<&Name>) = match &command.what {
+                syntax::What::Elements { table, set, .. } => {
+                    (table.family, &table.name.value, vec![&set.value])
+                }
+                syntax::What::Set {
+                    table,
+                    id: Id::Name(name),
+                    ..
+                } => (table.family, &table.name.value, vec![&name.value]),
+                syntax::What::Table {
+                    family,
+                    id: Id::Name(table),
+                    body,
+                } => {
+                    let sets = body.items.iter().filter_map(|item| match item {
+                        TableItem::Set { name, .. } => Some(&name.value),
+                        _ => None,
+                    });
+                    (*family, &table.value, sets.collect())
+                }
+                _ => continue,
+            };
+            for set in sets {
+                *self
+                    .mentions
+                    .entry((family, table.clone(), set.clone()))
+                    .or_default() += 1;
+            }
+        }
+    }
+
+    /// A command about the set is done; are there more?
+    pub fn is_mentioned_again(&mut self, family: Family, table: &Name, set: &Name) -> bool {
+        let key = (family, table.clone(), set.clone());
+        self.mentions.get_mut(&key).is_some_and(|left| {
+            *left = left.saturating_sub(1);
+            *left > 0
+        })
     }
 
     pub fn next_id(&mut self) -> u32 {
@@ -98,14 +141,12 @@ impl<'w> World<'w> {
     }
 
     pub fn push(&mut self, family: Family, table: &Name, what: What, span: Span) {
-        self.out.push(Located {
-            command: Command {
-                family,
-                table: table.clone(),
-                what,
-            },
-            span,
+        self.out.push(Command {
+            family,
+            table: table.clone(),
+            what,
         });
+        self.spans.push(span);
     }
 
     fn is_flushed(&self, family: Family) -> bool {
@@ -307,12 +348,8 @@ impl<'w> World<'w> {
         info.flags |= flags::EVAL;
         known.info = Rc::new(info);
         if let Some(index) = known.declared
-            && let Some(Located {
-                command:
-                    Command {
-                        what: What::MakeSet(_, set),
-                        ..
-                    },
+            && let Some(Command {
+                what: What::MakeSet(_, set),
                 ..
             }) = self.out.get_mut(index)
         {
@@ -549,8 +586,8 @@ impl<'w> World<'w> {
             .out
             .iter_mut()
             .rev()
-            .filter(|located| located.command.family == family && located.command.table == *table)
-            .filter_map(|located| match &mut located.command.what {
+            .filter(|command| command.family == family && command.table == *table)
+            .filter_map(|command| match &mut command.what {
                 What::MakeRule(rule) if rule.chain == *chain && rule.id.is_none() => Some(rule),
                 _ => None,
             })
