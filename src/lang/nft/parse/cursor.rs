@@ -341,6 +341,15 @@ impl<'a> Parser<'a> {
         read
     }
 
+    /// Where nft reads one word further in that scope: a word that is a keyword only there fits nowhere.
+    pub(super) fn no_word_of(&mut self, scope: Scope) -> Parsed<()> {
+        let kw = self.kw();
+        if kw.is_reserved(scope) && !kw.is_reserved(self.scope) {
+            return self.unexpected(&[], &[]);
+        }
+        Ok(())
+    }
+
     /// One level deeper, if there is one left.
     pub(super) fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.nesting == MOST_NESTING {
