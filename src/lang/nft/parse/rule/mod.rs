@@ -33,19 +33,13 @@ impl Parser<'_> {
     /// Statements up to the end of the line; at least one.
     pub(super) fn rule(&mut self) -> Parsed<Rule> {
         let start = self.here();
-        let mut statements = Vec::new();
-        loop {
-            match self.kind() {
-                Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End
-                    if !statements.is_empty() =>
-                {
-                    break;
-                }
-                _ if self.kw() == Kw::Comment && !statements.is_empty() => break,
-                _ => {}
-            }
-            statements.push(self.statement()?);
+        // Statements are large, and rules have few: they wait in a common place until their number is known.
+        let first = self.waiting.len();
+        if let Err(failed) = self.statements(first) {
+            self.waiting.truncate(first);
+            return Err(failed);
         }
+        let statements = self.waiting.drain(first..).collect();
         let comment = match self.kw() {
             Kw::Comment => Some(self.comment(&None)?),
             _ => None,
@@ -55,6 +49,21 @@ impl Parser<'_> {
             comment,
             span: self.since(start),
         })
+    }
+
+    fn statements(&mut self, first: usize) -> Parsed<()> {
+        loop {
+            let some = self.waiting.len() > first;
+            let end = matches!(
+                self.kind(),
+                Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End
+            );
+            if some && (end || self.kw() == Kw::Comment) {
+                return Ok(());
+            }
+            let statement = self.statement()?;
+            self.waiting.push(statement);
+        }
     }
 
     pub(super) fn statement(&mut self) -> Parsed<At<Statement>> {
