@@ -41,6 +41,21 @@ const COMMAND_WORDS: &[&str] = &[
     "undefine",
 ];
 
+const OBJECT_WORDS: &[&str] = &[
+    "table",
+    "chain",
+    "set",
+    "map",
+    "element",
+    "flowtable",
+    "counter",
+    "quota",
+    "limit",
+    "ct",
+    "secmark",
+    "synproxy",
+];
+
 impl Parser<'_> {
     /// Everything up to the end of the last text.
     pub(super) fn commands(&mut self) -> Vec<Command> {
@@ -275,7 +290,10 @@ impl Parser<'_> {
                 if starts_rule && !self.misspelt_command() {
                     return self.new_rule();
                 }
-                self.unexpected(&["a command"], COMMAND_WORDS)
+                match verb {
+                    Verb::Add => self.unexpected(&["a command"], COMMAND_WORDS),
+                    _ => self.unexpected(&[], OBJECT_WORDS),
+                }
             }
         }
     }

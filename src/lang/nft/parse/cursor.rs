@@ -5,7 +5,7 @@ use super::lexer::{self, Kind, Token};
 use super::suggest;
 use super::variables::Variables;
 use super::{Failed, Options, Parsed};
-use crate::lang::nft::syntax::{At, Diagnostic, Source, Sources, Span};
+use crate::lang::nft::syntax::{At, Diagnostic, Source, Sources, Span, Statement};
 use crate::model::Name;
 
 /// After so many errors the rest is not read.
@@ -34,6 +34,8 @@ pub struct Parser<'a> {
     pub(super) scope: Scope,
     pub(super) variables: Variables,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Statements of rules that are being read.
+    pub(super) waiting: Vec<At<Statement>>,
     /// Braces that are open.
     braces: u32,
     nesting: u32,
@@ -57,6 +59,7 @@ impl<'a> Parser<'a> {
             scope: Scope::None,
             variables: Variables::default(),
             diagnostics: Vec::new(),
+            waiting: Vec::new(),
             braces: 0,
             nesting: 0,
             operations: 0,
@@ -339,6 +342,15 @@ impl<'a> Parser<'a> {
         let read = read(self);
         self.scope = outer;
         read
+    }
+
+    /// Where nft reads one word further in that scope: a word that is a keyword only there fits nowhere.
+    pub(super) fn no_word_of(&mut self, scope: Scope) -> Parsed<()> {
+        let kw = self.kw();
+        if kw.is_reserved(scope) && !kw.is_reserved(self.scope) {
+            return self.unexpected(&[], &[]);
+        }
+        Ok(())
     }
 
     /// One level deeper, if there is one left.

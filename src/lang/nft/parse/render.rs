@@ -69,8 +69,14 @@ fn excerpt(text: &str, span: Span) -> (String, usize, usize) {
     let line = line_start(text, start);
     // So many characters before the place at most, and not all of a line without end.
     let mut from = start;
-    for (index, c) in text[line..start].char_indices().rev().take(WIDTH * 2 / 3) {
-        let _ = c;
+    let mut left = 0;
+    for (index, c) in text[line..start].char_indices().rev() {
+        let mut shown = String::new();
+        show(c, 0, &mut shown);
+        left += columns(&shown);
+        if left > WIDTH * 2 / 3 {
+            break;
+        }
         from = line + index;
     }
     let cut = from > line;

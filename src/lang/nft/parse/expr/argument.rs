@@ -21,6 +21,17 @@ impl Parser<'_> {
         if !is_header && let Some(word) = self.word_value() {
             return Ok(word);
         }
+        // nft prints `ip protocol set tcp`, but does not read it: `tcp` has to have a field there.
+        if let Some(number) = super::rhs::protocol_number(kw) {
+            let next = self.peek_second();
+            let field = payload::protocol(kw).and_then(|protocol| protocol.field(next.kw.text()));
+            let is_field =
+                field.is_some() || matches!(next.kw, Kw::Option | Kw::Chunk | Kw::ParamProblem);
+            if !is_field {
+                let span = self.bump().span;
+                return Ok(super::rhs::protocol_value(number).at(span));
+            }
+        }
         // Of what can be matched, extension headers, `fib` and `ipsec` are not taken here.
         if matches!(
             kw,

@@ -110,6 +110,7 @@ impl Parser<'_> {
         match key.and_then(Expr::meta) {
             Some(expr) => {
                 self.bump();
+                self.no_word_of(Scope::Meta)?;
                 Ok(expr)
             }
             None => {
@@ -139,7 +140,12 @@ impl Parser<'_> {
         if direction.is_none() {
             let (kw, span) = self.expect_one(CT_PLAIN)?;
             return match ct_key(kw).and_then(|key| Expr::ct(key, None)) {
-                Some(expr) => Ok(expr),
+                Some(expr) => {
+                    if !matches!(self.kw(), Kw::Original | Kw::Reply | Kw::Label) {
+                        self.no_word_of(Scope::Ct)?;
+                    }
+                    Ok(expr)
+                }
                 None => self.no_key(span),
             };
         }

@@ -5,7 +5,7 @@ use crate::lang::nft::datatype::{self as types, Type};
 use crate::lang::nft::exthdr::{self, Header};
 use crate::lang::nft::parse::Parsed;
 use crate::lang::nft::parse::cursor::Parser;
-use crate::lang::nft::parse::keyword::Kw;
+use crate::lang::nft::parse::keyword::{Kw, Scope};
 use crate::lang::nft::parse::lexer::Kind as Token;
 use crate::lang::nft::syntax::Span;
 
@@ -137,7 +137,10 @@ impl Parser<'_> {
             (Kw::Tsval, 8) => "tsval",
             (Kw::Tsecr, 8) => "tsecr",
             (Kw::Subtype, 30) => "subtype",
-            _ => return Ok(self.whole_option(&option, true)),
+            _ => {
+                self.no_word_of(Scope::Tcp)?;
+                return Ok(self.whole_option(&option, true));
+            }
         };
         self.bump();
         let found = exthdr::by_kind(&exthdr::TCP_OPTIONS, option.kind).and_then(|header| {
@@ -169,6 +172,7 @@ impl Parser<'_> {
         let field = match self.kw() {
             kw @ (Kw::Type | Kw::Length | Kw::Value | Kw::Ptr | Kw::Addr) => kw,
             _ => {
+                self.no_word_of(Scope::Ip)?;
                 let whole = of_header(ExthdrOp::Ipv4Option, header, 1, true);
                 return match whole {
                     Some(expr) => Ok(expr),
@@ -204,7 +208,10 @@ impl Parser<'_> {
                 self.bump();
                 of_header(ExthdrOp::SctpChunk, header, index, false)
             }
-            None => of_header(ExthdrOp::SctpChunk, header, 0, true),
+            None => {
+                self.no_word_of(Scope::SctpChunk)?;
+                of_header(ExthdrOp::SctpChunk, header, 0, true)
+            }
         };
         match expr {
             Some(expr) => Ok(expr),

@@ -10,7 +10,7 @@ use crate::lang::nft::parse::keyword::{Kw, Scope};
 use crate::lang::nft::parse::lexer::Kind as Token;
 
 /// Protocols whose names are keywords; IANA protocol numbers.
-fn protocol_number(kw: Kw) -> Option<u8> {
+pub(super) fn protocol_number(kw: Kw) -> Option<u8> {
     Some(match kw {
         Kw::Tcp => 6,
         Kw::Udp => 17,
@@ -29,6 +29,10 @@ fn protocol_number(kw: Kw) -> Option<u8> {
 
 fn byte(value: u8, dtype: &'static DataType) -> Expr {
     Expr::value(Num::from(value), dtype, Order::Host, 8)
+}
+
+pub(super) fn protocol_value(number: u8) -> Expr {
+    byte(number, &types::INET_PROTOCOL)
 }
 
 impl Parser<'_> {
@@ -70,7 +74,7 @@ impl Parser<'_> {
         }
         if let Some(number) = protocol_number(token.kw) {
             self.bump();
-            return Ok(byte(number, &types::INET_PROTOCOL).at(token.span));
+            return Ok(protocol_value(number).at(token.span));
         }
         self.unexpected(&["a value"], &[])
     }

@@ -11,7 +11,7 @@ use super::expr::{PRIMARY_WORDS, UNQUALIFIED_META};
 use super::keyword::{Kw, Scope};
 use super::lexer::Kind as Token;
 use crate::lang::nft::ast::{Expr, ExthdrOp, Kind, XtKind};
-use crate::lang::nft::syntax::{At, ObjectRef, RejectWith, Rule, Statement};
+use crate::lang::nft::syntax::{At, Diagnostic, ObjectRef, RejectWith, Rule, Span, Statement};
 
 /// `NFT_OBJECT_*`
 pub(super) mod object {
@@ -33,19 +33,13 @@ impl Parser<'_> {
     /// Statements up to the end of the line; at least one.
     pub(super) fn rule(&mut self) -> Parsed<Rule> {
         let start = self.here();
-        let mut statements = Vec::new();
-        loop {
-            match self.kind() {
-                Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End
-                    if !statements.is_empty() =>
-                {
-                    break;
-                }
-                _ if self.kw() == Kw::Comment && !statements.is_empty() => break,
-                _ => {}
-            }
-            statements.push(self.statement()?);
+        // Statements are large, and rules have few: they wait in a common place until their number is known.
+        let first = self.waiting.len();
+        if let Err(failed) = self.statements(first) {
+            self.waiting.truncate(first);
+            return Err(failed);
         }
+        let statements = self.waiting.drain(first..).collect();
         let comment = match self.kw() {
             Kw::Comment => Some(self.comment(&None)?),
             _ => None,
@@ -55,6 +49,21 @@ impl Parser<'_> {
             comment,
             span: self.since(start),
         })
+    }
+
+    fn statements(&mut self, first: usize) -> Parsed<()> {
+        loop {
+            let some = self.waiting.len() > first;
+            let end = matches!(
+                self.kind(),
+                Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End
+            );
+            if some && (end || self.kw() == Kw::Comment) {
+                return Ok(());
+            }
+            let statement = self.statement()?;
+            self.waiting.push(statement);
+        }
     }
 
     pub(super) fn statement(&mut self) -> Parsed<At<Statement>> {
@@ -172,32 +181,23 @@ impl Parser<'_> {
             }
             _ => {}
         }
-        let misspelt = match &expr.kind {
-            Kind::Symbol(word) => Some((word.clone(), expr.span)),
-            _ => None,
-        };
-        let errors = self.diagnostics.len();
-        match self.relation(expr) {
-            Ok(relation) => Ok(Statement::Match(relation)),
-            Err(failed) => {
-                // A word that is none of the language's, at the start of a statement: that is where it went wrong.
-                if let Some((word, span)) = misspelt {
-                    self.diagnostics.truncate(errors);
-                    self.unknown_word(&word, span);
-                }
-                Err(failed)
-            }
+        // A word or number alone cannot be matched: something is misspelt, or missing before it.
+        if let Kind::Symbol(word) = &expr.kind {
+            let word = word.clone();
+            return self.unknown_word(&word, expr.span);
         }
+        let relation = self.relation(expr)?;
+        Ok(Statement::Match(relation))
     }
 
-    fn unknown_word(&mut self, word: &str, span: crate::lang::nft::syntax::Span) {
+    fn unknown_word<T>(&mut self, word: &str, span: Span) -> Parsed<T> {
         use super::suggest;
         let message = format!("`{}` begins no statement", suggest::short(word));
-        let mut diagnostic = crate::lang::nft::syntax::Diagnostic::new(span, message);
+        let mut diagnostic = Diagnostic::new(span, message);
         if let Some(near) = suggest::near(word, PRIMARY_WORDS.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
-        self.diagnostics.push(diagnostic);
+        self.fail(diagnostic)
     }
 
     /// `EXPR set VALUE`; the word has been seen.
