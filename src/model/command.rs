@@ -89,8 +89,9 @@ pub enum RuleBody {
         compat: Option<(u32, u32)>,
     },
     /// All attributes of the rule (`NFTA_RULE_*`) as in a picture; `NFTA_RULE_EXPRESSIONS` and
-    /// `NFTA_RULE_USERDATA` of them are sent. Names of anonymous sets in them must be mapped to ids of sets made
-    /// anew in the same transaction: (name in the bytes, pending name).
+    /// `NFTA_RULE_USERDATA` of them are sent. Names of anonymous sets and chains in them must be mapped to ids of
+    /// those made anew in the same transaction: (name in the bytes, pending name). Chains to jump to may also be
+    /// mapped to other names that the kernel knows.
     Raw {
         #[serde(with = "serde_bytes")]
         attributes: Vec<u8>,

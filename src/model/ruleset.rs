@@ -163,6 +163,12 @@ pub struct Rule<'a> {
 }
 
 impl RuleList {
+    pub const EMPTY: RuleList = RuleList {
+        buffer: Vec::new(),
+        spans: Vec::new(),
+        read: true,
+    };
+
     /// Append a rule. Returns false when the list is full (4 GiB).
     pub fn push(&mut self, handle: u64, attributes: &[u8]) -> bool {
         match u32::try_from(self.buffer.len() + attributes.len()) {

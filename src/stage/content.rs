@@ -18,6 +18,8 @@ pub struct Contents<'t> {
     chains: HashMap<&'t str, &'t Chain>,
     sets: HashMap<&'t str, &'t Set>,
     known: HashMap<Name, u64>,
+    /// Chains whose name is to be read as another: (name in the bytes, name that counts).
+    renamed: HashMap<Name, Name>,
 }
 
 /// Anonymous chains nest as deep as jumps do in the kernel; deeper is not followed.
@@ -32,6 +34,15 @@ impl<'t> Contents<'t> {
             chains: chains.map(|chain| (&*chain.name, &**chain)).collect(),
             sets: sets.map(|set| (&*set.name, &**set)).collect(),
             known: HashMap::new(),
+            renamed: HashMap::new(),
+        }
+    }
+
+    /// Of one table some of whose chains are called otherwise in the table to compare with.
+    pub fn with_renames(table: &'t Table, renamed: &HashMap<Name, Name>) -> Contents<'t> {
+        Contents {
+            renamed: renamed.clone(),
+            ..Contents::new(table)
         }
     }
 
@@ -99,15 +110,14 @@ impl<'t> Contents<'t> {
                 let target = expression::verdict_chain(part);
                 match target {
                     Some(chain) if self.chains.contains_key(&*chain) => {
-                        let code = part.nested().filter_map(Result::ok).next();
-                        let code = code.and_then(|verdict| {
-                            let mut parts = verdict.nested().filter_map(Result::ok);
-                            parts.find(|attr| attr.kind == NFTA_VERDICT_CODE)
-                        });
-                        out.put(NFTA_VERDICT_CODE, code.map_or(&[], |code| code.payload));
+                        verdict_code(out, part);
                         self.reference(out, part, chain, Contents::chain_hash, depth);
                     }
-                    _ => {
+                    Some(chain) => {
+                        verdict_code(out, part);
+                        out.text(part.kind, self.renamed.get(&*chain).unwrap_or(&chain));
+                    }
+                    None => {
                         out.put(part.kind, part.payload);
                     }
                 }
@@ -192,6 +202,15 @@ impl<'t> Contents<'t> {
         }
         Some(hasher.finish())
     }
+}
+
+fn verdict_code(out: &mut AttrWriter, data: Attr<'_>) {
+    let verdict = data.nested().filter_map(Result::ok).next();
+    let code = verdict.and_then(|verdict| {
+        let mut parts = verdict.nested().filter_map(Result::ok);
+        parts.find(|attr| attr.kind == NFTA_VERDICT_CODE)
+    });
+    out.put(NFTA_VERDICT_CODE, code.map_or(&[], |code| code.payload));
 }
 
 /// What makes an element the one it is: its key.

@@ -13,6 +13,7 @@ use crate::model::{
     Verdict,
 };
 use rustables::sys::*;
+use std::collections::HashMap;
 
 /// Chains without a name nest as deep as the kernel lets jumps nest (16).
 const DEPTH: u8 = 20;
@@ -22,6 +23,9 @@ const DEPTH: u8 = 20;
 pub struct Maker {
     pub commands: Vec<Command>,
     ids: u32,
+    /// Chains that this transaction renames: (name in the end, name until then). The kernel knows a chain by its old
+    /// name for the whole transaction.
+    pub old_names: HashMap<Name, Name>,
 }
 
 impl Maker {
@@ -113,7 +117,15 @@ impl Maker {
         self.push(table, What::MakeSet(make, Box::new(new)));
     }
 
-    pub fn elements(&mut self, table: &Table, set: Name, elements: Vec<Element>) {
+    pub fn elements(&mut self, table: &Table, set: Name, mut elements: Vec<Element>) {
+        for element in &mut elements {
+            if let Some(Data::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain))) =
+                &mut element.data
+                && let Some(old) = self.old_names.get(chain)
+            {
+                *chain = old.clone();
+            }
+        }
         if !elements.is_empty() {
             let make = Make::Add;
             self.push(
@@ -149,7 +161,10 @@ impl Maker {
         depth: u8,
     ) {
         let mut renamed = Vec::new();
-        for name in references(rule.attributes) {
+        for reference in references(rule.attributes) {
+            let (Reference::Set(name) | Reference::Chain(name)) = reference else {
+                continue;
+            };
             if !renamed.iter().any(|(old, _)| *old == name)
                 && let Some(new) = self.belonging(table, &name, depth)
             {
@@ -157,7 +172,7 @@ impl Maker {
             }
         }
         let new = NewRule {
-            chain,
+            chain: self.old_names.get(&chain).cloned().unwrap_or(chain),
             place,
             id,
             body: RuleBody::Raw {
@@ -169,7 +184,8 @@ impl Maker {
         self.push(table, What::MakeRule(new));
     }
 
-    /// Make anew the anonymous set or chain of this name; returns what it is called in the transaction.
+    /// Make anew the anonymous set or chain of this name; returns what it is called in the transaction, where that
+    /// is another name.
     fn belonging(&mut self, table: &Table, name: &str, depth: u8) -> Option<Name> {
         if depth > DEPTH {
             return None;
@@ -199,7 +215,9 @@ impl Maker {
             self.elements(table, new.clone(), elements);
             return Some(new);
         }
-        let chain = table.chain(name).filter(|chain| chain.is_binding())?;
+        let Some(chain) = table.chain(name).filter(|chain| chain.is_binding()) else {
+            return self.old_names.get(name).cloned();
+        };
         let new = pending_name("__chain", self.id());
         let made = Chain {
             name: new.clone(),
@@ -237,9 +255,18 @@ pub fn elements(set: &Set) -> Vec<Element> {
     elements
 }
 
-/// Names of sets and chains in the bytes of a rule.
-pub fn references(attributes: &[u8]) -> Vec<Name> {
-    let mut names = Vec::new();
+/// What a rule refers to by name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference {
+    Set(Name),
+    Chain(Name),
+    Object(Name),
+    Flowtable(Name),
+}
+
+/// What the bytes of a rule refer to.
+pub fn references(attributes: &[u8]) -> Vec<Reference> {
+    let mut found = Vec::new();
     let lists = Attrs::new(attributes)
         .filter_map(Result::ok)
         .filter(|attr| attr.kind == NFTA_RULE_EXPRESSIONS);
@@ -255,24 +282,24 @@ pub fn references(attributes: &[u8]) -> Vec<Name> {
         let (Some(name), Some(data)) = (name, data) else {
             continue;
         };
-        let wanted = match name {
-            b"lookup" => NFTA_LOOKUP_SET,
-            b"dynset" => NFTA_DYNSET_SET_NAME,
-            b"objref" => NFTA_OBJREF_SET_NAME,
-            b"immediate" => NFTA_IMMEDIATE_DATA,
-            _ => continue,
-        };
-        let found = data
-            .nested()
-            .filter_map(Result::ok)
-            .find(|attr| attr.kind == wanted);
-        match found {
-            Some(attr) if name == b"immediate" => names.extend(expression::verdict_chain(attr)),
-            Some(attr) => names.push(name_from_bytes(attr.payload)),
-            None => {}
+        for attr in data.nested().filter_map(Result::ok) {
+            let text = || name_from_bytes(attr.payload);
+            match (name, attr.kind) {
+                (b"lookup", NFTA_LOOKUP_SET)
+                | (b"dynset", NFTA_DYNSET_SET_NAME)
+                | (b"objref", NFTA_OBJREF_SET_NAME) => found.push(Reference::Set(text())),
+                (b"objref", NFTA_OBJREF_IMM_NAME) => found.push(Reference::Object(text())),
+                (b"flow_offload", NFTA_FLOW_TABLE_NAME) => {
+                    found.push(Reference::Flowtable(text()));
+                }
+                (b"immediate", NFTA_IMMEDIATE_DATA) => {
+                    found.extend(expression::verdict_chain(attr).map(Reference::Chain));
+                }
+                _ => {}
+            }
         }
     }
-    names
+    found
 }
 
 /// `NFTA_RULE_COMPAT` of a rule with xtables extensions, which the kernel checks and does not give back: the

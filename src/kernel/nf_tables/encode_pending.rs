@@ -258,13 +258,14 @@ fn raw_verdict(out: &mut AttrWriter, bytes: &[u8], renamed: &[(Name, Name)]) {
         }
         out.nest(NFTA_DATA_VERDICT, |verdict| {
             for part in attr.nested().filter_map(Result::ok) {
-                let pending = (part.kind == NFTA_VERDICT_CHAIN)
+                let new = (part.kind == NFTA_VERDICT_CHAIN)
                     .then(|| name_from_bytes(part.payload))
                     .and_then(|old| renamed.iter().find(|(from, _)| *from == old))
-                    .and_then(|(_, new)| split_pending(new));
-                match pending {
-                    Some((_, id)) => verdict.be32(abi::NFTA_VERDICT_CHAIN_ID, id),
-                    None => verdict.put(part.kind, part.payload),
+                    .map(|(_, new)| new);
+                match (new, new.and_then(|new| split_pending(new))) {
+                    (_, Some((_, id))) => verdict.be32(abi::NFTA_VERDICT_CHAIN_ID, id),
+                    (Some(new), None) => verdict.text(NFTA_VERDICT_CHAIN, new),
+                    (None, None) => verdict.put(part.kind, part.payload),
                 };
             }
         });
