@@ -26,8 +26,9 @@ impl Parser<'_> {
         let mut body = ChainBody::default();
         let base = self.open_braces();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let start = self.here();
             if !self.eat_separator() && self.chain_line(&mut body).is_err() {
-                self.recover(base);
+                self.recover(base, start);
             }
         }
         self.variables.close_block();

@@ -3,7 +3,7 @@
 use super::cursor::Parser;
 use super::keyword::Kw;
 use super::lexer::Kind as Token;
-use super::{Failed, Parsed};
+use super::{Failed, Parsed, suggest};
 use crate::lang::nft::syntax::{
     At, ChainBody, Command, Diagnostic, FlowtableBody, Id, Position, ResetKind, SetBody, TableBody,
     TableId, Verb, What,
@@ -74,13 +74,14 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
+            let start = self.here();
             let line = match self.kw() {
                 Kw::Include => self.include(),
                 Kw::Define | Kw::Redefine | Kw::Undefine => self.definition(),
                 _ => self.command_line(&mut commands),
             };
             if line.is_err() {
-                self.recover(0);
+                self.recover(0, start);
             }
         }
         commands
@@ -285,10 +286,9 @@ impl Parser<'_> {
                 if let Some(kind) = self.object_kind() {
                     return self.in_object(kind, |parser| parser.new_object(kind));
                 }
-                let starts_rule =
-                    verb == Verb::Add && (self.at_name() || FAMILIES.contains(&kw.text()));
-                if starts_rule && !self.misspelt_command() {
-                    return self.new_rule();
+                let starts_rule = self.at_name() || FAMILIES.contains(&kw.text());
+                if verb == Verb::Add && starts_rule {
+                    return self.rule_without_word();
                 }
                 match verb {
                     Verb::Add => self.unexpected(&["a command"], COMMAND_WORDS),
@@ -298,12 +298,23 @@ impl Parser<'_> {
         }
     }
 
-    /// A line that begins with a name is a rule for the table of that name; unless the name looks like a command and
-    /// what follows cannot be the name of a chain.
-    fn misspelt_command(&mut self) -> bool {
+    /// A line that begins with a name is a rule for the table of that name; where it is none and the name is near
+    /// to a command, that is what was meant.
+    fn rule_without_word(&mut self) -> Parsed<What> {
         let token = self.peek();
-        let next = self.peek_second();
-        token.kind == Token::Word && token.kw == Kw::None && !self.is_name(next)
+        let errors = self.diagnostics.len();
+        let rule = self.new_rule();
+        let word = self.text(token.span).to_owned();
+        if rule.is_err()
+            && token.kw == Kw::None
+            && let Some(near) = suggest::near(&word, COMMAND_WORDS.iter().copied())
+        {
+            self.diagnostics.truncate(errors);
+            let message = format!("unexpected `{}`, expected a command", suggest::short(&word));
+            let diagnostic = Diagnostic::new(token.span, message);
+            return self.fail(diagnostic.help(format!("did you mean `{near}`?")));
+        }
+        rule
     }
 
     fn element_command(&mut self) -> Parsed<What> {

@@ -326,7 +326,7 @@ impl<'a> Parser<'a> {
             diagnostic = diagnostic.help("the quoted string has no end");
         } else if token.kind == Kind::Junk && text == "#" {
             diagnostic = diagnostic.help("a comment has to end with a newline");
-        } else if expected.len() > 8 {
+        } else if (9..30).contains(&expected.len()) {
             diagnostic = diagnostic.help(format!("expected one of {}", expected.join(", ")));
         }
         self.fail(diagnostic)
@@ -370,9 +370,21 @@ impl<'a> Parser<'a> {
         self.braces
     }
 
-    /// After an error in a statement that began when `base` braces were open: go on behind its end, or before the
-    /// brace that closes the block around it.
-    pub(super) fn recover(&mut self, base: u32) {
+    /// Blanks before the first character of the line.
+    fn indentation(&self, span: Span) -> usize {
+        let text = self.bytes(span.file);
+        let before = text.get(..span.start as usize).unwrap_or_default();
+        let line = before.iter().rposition(|byte| *byte == b'\n');
+        let line = before
+            .get(line.map_or(0, |at| at + 1)..)
+            .unwrap_or_default();
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        blanks.count()
+    }
+
+    /// After an error in a statement that began at `start`, when `base` braces were open: go on behind its end, or
+    /// before the brace that closes the block around it.
+    pub(super) fn recover(&mut self, base: u32, start: Span) {
         self.scope = Scope::None;
         self.operations = 0;
         loop {
@@ -388,7 +400,11 @@ impl<'a> Parser<'a> {
                     // Inside braces: elements go on after `,` and `{`; everywhere else a brace is missing.
                     let goes_on = matches!(self.previous.kind, Kind::Comma | Kind::OpenBrace);
                     self.bump();
-                    if !goes_on && !self.at_kind(Kind::CloseBrace) {
+                    // A brace that stands further left than the statement closes what is around it.
+                    let next = self.peek();
+                    let closes = next.kind == Kind::CloseBrace
+                        && self.indentation(next.span) >= self.indentation(start);
+                    if !goes_on && !closes {
                         self.braces = base;
                         return;
                     }

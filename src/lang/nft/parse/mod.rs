@@ -26,6 +26,8 @@ mod rule;
 mod set;
 pub mod suggest;
 mod table;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use super::ast::Expr;

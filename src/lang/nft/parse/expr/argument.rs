@@ -54,12 +54,16 @@ impl Parser<'_> {
     pub(in crate::lang::nft::parse) fn argument(&mut self) -> Parsed<Expr> {
         self.nested(|parser| {
             let start = parser.here();
+            // In lists words stand, no numbers.
+            let is_word = !parser.at_kind(Token::Number);
             let first = parser.operations(Side::Argument)?;
             match parser.kind() {
-                Token::Comma if matches!(first.kind, Kind::Symbol(_)) => {
-                    // A comma may belong to what follows (`random, persistent` have none before them).
+                Token::Comma if is_word && matches!(first.kind, Kind::Symbol(_)) => {
                     let mut list = vec![first];
                     while parser.eat(Token::Comma) {
+                        if parser.at_kind(Token::Number) {
+                            return parser.unexpected(&["a word"], &[]);
+                        }
                         let item = match parser.symbol()? {
                             Some(symbol) => symbol,
                             None => match parser.word_value() {

@@ -12,6 +12,7 @@ use super::keyword::{Kw, Scope};
 use super::lexer::Kind as Token;
 use crate::lang::nft::ast::{Expr, ExthdrOp, Kind, XtKind};
 use crate::lang::nft::syntax::{At, Diagnostic, ObjectRef, RejectWith, Rule, Span, Statement};
+use crate::lang::nft::{keys, protocol};
 
 /// `NFT_OBJECT_*`
 pub(super) mod object {
@@ -126,12 +127,13 @@ impl Parser<'_> {
             if self.eat_separator() {
                 continue;
             }
+            let start = self.here();
             let rule = self.rule().and_then(|rule| self.separator().map(|()| rule));
             match rule {
                 Ok(rule) => rules.push(rule),
                 Err(_) => {
                     failed = true;
-                    self.recover(base);
+                    self.recover(base, start);
                 }
             }
         }
@@ -194,7 +196,21 @@ impl Parser<'_> {
         use super::suggest;
         let message = format!("`{}` begins no statement", suggest::short(word));
         let mut diagnostic = Diagnostic::new(span, message);
-        if let Some(near) = suggest::near(word, PRIMARY_WORDS.iter().copied()) {
+        let headers: Vec<&str> = protocol::PROTOCOLS
+            .iter()
+            .filter(|protocol| protocol.field(word).is_some())
+            .map(|protocol| protocol.name)
+            .take(4)
+            .collect();
+        let meta = keys::META.iter().any(|key| key.token == word);
+        let ct = keys::CT.iter().any(|key| key.token == word);
+        if !headers.is_empty() {
+            let words: Vec<String> = headers.iter().map(|h| format!("`{h} {word}`")).collect();
+            diagnostic = diagnostic.help(format!("write {}", suggest::or_list(&words)));
+        } else if meta || ct {
+            let head = if meta { "meta" } else { "ct" };
+            diagnostic = diagnostic.help(format!("write `{head} {word}`"));
+        } else if let Some(near) = suggest::near(word, PRIMARY_WORDS.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic)
