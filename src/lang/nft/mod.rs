@@ -7,6 +7,7 @@
 pub mod ast;
 pub mod bytecode;
 pub mod chain;
+pub mod complete;
 pub mod datatype;
 pub mod delinearize;
 pub mod exthdr;

@@ -61,7 +61,7 @@ impl Parser<'_> {
     }
 
     /// One of a few words that are not reserved.
-    pub(super) fn one_word(&mut self, words: &[&str]) -> Parsed<At<crate::model::Name>> {
+    pub(super) fn one_word(&mut self, words: &[&'static str]) -> Parsed<At<crate::model::Name>> {
         let token = self.peek();
         let text = self.text(token.span);
         if token.kind == Token::Word && words.contains(&text) {

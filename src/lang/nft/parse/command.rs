@@ -212,7 +212,7 @@ impl Parser<'_> {
     }
 
     /// A name or `handle N`.
-    fn id(&mut self, what: &str) -> Parsed<Id> {
+    fn id(&mut self, what: &'static str) -> Parsed<Id> {
         if self.kw() == Kw::Handle {
             return Ok(Id::Handle(self.handle()?));
         }

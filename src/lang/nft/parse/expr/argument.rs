@@ -3,7 +3,7 @@
 use super::{Side, payload};
 use crate::lang::nft::ast::{Expr, Kind};
 use crate::lang::nft::parse::Parsed;
-use crate::lang::nft::parse::cursor::Parser;
+use crate::lang::nft::parse::cursor::{Parser, VALUE};
 use crate::lang::nft::parse::keyword::Kw;
 use crate::lang::nft::parse::lexer::Kind as Token;
 
@@ -45,7 +45,7 @@ impl Parser<'_> {
                 | Kw::Mh
                 | Kw::Fib
         ) {
-            return self.unexpected(&["a value"], &[]);
+            return self.unexpected(&[VALUE], &[]);
         }
         self.primary()
     }
@@ -90,6 +90,7 @@ impl Parser<'_> {
             if !parser.eat_kw(Kw::Map) {
                 return Ok(key);
             }
+            parser.compared = key.dtype.basic();
             let mappings = if parser.at_kind(Token::OpenBrace) {
                 parser.set_literal()?
             } else {

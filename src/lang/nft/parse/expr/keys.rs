@@ -114,7 +114,7 @@ impl Parser<'_> {
                 Ok(expr)
             }
             None => {
-                let words: Vec<&str> = keys::META.iter().map(|key| key.token).collect();
+                let words: Vec<&'static str> = keys::META.iter().map(|key| key.token).collect();
                 self.unexpected(&[], &words)
             }
         }

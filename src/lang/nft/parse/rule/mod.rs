@@ -7,7 +7,7 @@ mod stateful;
 
 use super::Parsed;
 use super::cursor::Parser;
-use super::expr::{PRIMARY_WORDS, UNQUALIFIED_META};
+use super::expr::{EXPRESSION_WORDS, starts_expression};
 use super::keyword::{Kw, Scope};
 use super::lexer::Kind as Token;
 use crate::lang::nft::ast::{Expr, ExthdrOp, Kind, XtKind};
@@ -29,6 +29,38 @@ pub(super) mod object {
 /// `NFT_META_SECMARK`, `NFT_CT_HELPER`
 const META_SECMARK: u32 = 14;
 const CT_HELPER: u32 = 6;
+
+/// How statements begin that are no matches.
+const STATEMENT_WORDS: &[&str] = &[
+    "accept",
+    "drop",
+    "continue",
+    "return",
+    "jump",
+    "goto",
+    "counter",
+    "limit",
+    "quota",
+    "log",
+    "reject",
+    "snat",
+    "dnat",
+    "masquerade",
+    "redirect",
+    "tproxy",
+    "queue",
+    "dup",
+    "fwd",
+    "add",
+    "update",
+    "delete",
+    "synproxy",
+    "notrack",
+    "meter",
+    "flow",
+    "reset",
+    "comment",
+];
 
 impl Parser<'_> {
     /// Statements up to the end of the line; at least one.
@@ -149,12 +181,11 @@ impl Parser<'_> {
 
     /// A match, a verdict map, or a value that is set.
     fn expression_statement(&mut self) -> Parsed<Statement> {
+        self.offer(STATEMENT_WORDS);
         let starts_match = match self.kind() {
             Token::Word => {
                 let kw = self.kw();
-                !kw.is_reserved(self.scope)
-                    || UNQUALIFIED_META.contains(&kw)
-                    || PRIMARY_WORDS.contains(&kw.text())
+                !kw.is_reserved(self.scope) || starts_expression(kw)
             }
             Token::Comma | Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End => {
                 false
@@ -162,13 +193,15 @@ impl Parser<'_> {
             _ => true,
         };
         if !starts_match {
-            return self.unexpected(&["a statement"], PRIMARY_WORDS);
+            return self.unexpected(&["a statement"], EXPRESSION_WORDS);
         }
         let expr = self.expression()?;
+        self.offer(&["set", "vmap", "map"]);
         match self.kw() {
             Kw::Set => return self.setting(expr),
             Kw::Vmap => {
                 self.bump();
+                self.compared = expr.dtype.basic();
                 let mappings = if self.at_kind(Token::OpenBrace) {
                     self.verdict_map()?
                 } else {
@@ -202,6 +235,7 @@ impl Parser<'_> {
             .map(|protocol| protocol.name)
             .take(4)
             .collect();
+        let words = EXPRESSION_WORDS.iter().chain(STATEMENT_WORDS).copied();
         let meta = keys::META.iter().any(|key| key.token == word);
         let ct = keys::CT.iter().any(|key| key.token == word);
         if !headers.is_empty() {
@@ -210,7 +244,7 @@ impl Parser<'_> {
         } else if meta || ct {
             let head = if meta { "meta" } else { "ct" };
             diagnostic = diagnostic.help(format!("write `{head} {word}`"));
-        } else if let Some(near) = suggest::near(word, PRIMARY_WORDS.iter().copied()) {
+        } else if let Some(near) = suggest::near(word, words) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic)
@@ -270,6 +304,7 @@ impl Parser<'_> {
 
     fn reject(&mut self) -> Parsed<Statement> {
         self.bump();
+        self.offer(&["with"]);
         if !self.eat_kw(Kw::With) {
             return Ok(Statement::Reject(RejectWith::Default));
         }
