@@ -6,7 +6,7 @@
 //! Errors do not end the reading: the parser goes on behind the statement, so that one run tells of several.
 //! No file is read here: see [`Files`].
 //!
-//! `lexer`, `address`, `keyword`: tokens. `cursor`: the place in the texts. `command`, `table`, `chain`, `set`,
+//! `lexer`, `address`, `keyword`: tokens. `cursor`: the place in the texts. `command`, `remove`, `table`, `chain`, `set`,
 //! `object`: what stands in files. `rule`: statements. `expr`: expressions. `include`, `variables`. `suggest`,
 //! `render`: messages.
 
@@ -21,6 +21,7 @@ pub mod keyword;
 pub mod lexer;
 mod limits;
 mod object;
+mod remove;
 pub mod render;
 mod rule;
 mod set;

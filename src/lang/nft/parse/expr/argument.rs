@@ -21,17 +21,6 @@ impl Parser<'_> {
         if !is_header && let Some(word) = self.word_value() {
             return Ok(word);
         }
-        // nft prints `ip protocol set tcp`, but does not read it: `tcp` has to have a field there.
-        if let Some(number) = super::rhs::protocol_number(kw) {
-            let next = self.peek_second();
-            let field = payload::protocol(kw).and_then(|protocol| protocol.field(next.kw.text()));
-            let is_field =
-                field.is_some() || matches!(next.kw, Kw::Option | Kw::Chunk | Kw::ParamProblem);
-            if !is_field {
-                let span = self.bump().span;
-                return Ok(super::rhs::protocol_value(number).at(span));
-            }
-        }
         // Of what can be matched, extension headers, `fib` and `ipsec` are not taken here.
         if matches!(
             kw,
@@ -48,6 +37,23 @@ impl Parser<'_> {
             return self.unexpected(&[VALUE], &[]);
         }
         self.primary()
+    }
+
+    /// What stands behind `set`. nft prints `ip protocol set tcp`, but does not read it, as `tcp` has to have a field
+    /// there; here the protocol is meant where no field follows.
+    pub(in crate::lang::nft::parse) fn set_argument(&mut self) -> Parsed<Expr> {
+        let kw = self.kw();
+        if let Some(number) = super::rhs::protocol_number(kw) {
+            let next = self.peek_second();
+            let field = payload::protocol(kw).and_then(|protocol| protocol.field(next.kw.text()));
+            let is_field =
+                field.is_some() || matches!(next.kw, Kw::Option | Kw::Chunk | Kw::ParamProblem);
+            if !is_field {
+                let span = self.bump().span;
+                return Ok(super::rhs::protocol_value(number).at(span));
+            }
+        }
+        self.argument()
     }
 
     /// A value, a map, a range, a prefix, or words with commas between them.

@@ -251,7 +251,9 @@ impl Parser<'_> {
         }
         let next = self.peek_second();
         if !matches!(next.kw, Kw::In | Kw::Out) {
-            return self.meta_unqualified();
+            let expr = self.meta_unqualified()?;
+            self.no_word_of(Scope::Ipsec)?;
+            return Ok(expr);
         }
         self.bump();
         let direction = u8::from(self.bump().kw == Kw::Out);

@@ -253,7 +253,10 @@ impl Parser<'_> {
     /// `EXPR set VALUE`; the word has been seen.
     fn setting(&mut self, expr: Expr) -> Parsed<Statement> {
         let set = self.expect_kw(Kw::Set)?;
-        let value = self.argument()?;
+        let value = match expr.kind {
+            Kind::Payload(_) => self.set_argument()?,
+            _ => self.argument()?,
+        };
         Ok(match expr.kind {
             Kind::Meta { key } if key == META_SECMARK && !matches!(value.kind, Kind::Ct { .. }) => {
                 Statement::Object(ObjectRef {
