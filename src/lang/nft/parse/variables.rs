@@ -40,6 +40,11 @@ impl Default for Variables {
 }
 
 impl Variables {
+    /// Whether nft takes another block here: it has places for four, and the first is that of the file.
+    pub fn may_open(&self) -> bool {
+        self.blocks.len() < 4
+    }
+
     pub fn open_block(&mut self) {
         self.blocks.push(HashMap::new());
     }

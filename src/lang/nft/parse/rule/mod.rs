@@ -150,7 +150,10 @@ impl Parser<'_> {
 
     /// `{ rule; rule; }`
     fn inline_chain(&mut self) -> Parsed<Vec<Rule>> {
-        self.expect(Token::OpenBrace)?;
+        let brace = self.expect(Token::OpenBrace)?.span;
+        if !self.variables.may_open() {
+            return self.error(brace, "too many chains inside each other");
+        }
         let base = self.open_braces();
         self.variables.open_block();
         let mut rules = Vec::new();
@@ -341,7 +344,7 @@ impl Parser<'_> {
     }
 
     fn xt(&mut self) -> Parsed<Statement> {
-        let start = self.bump().span;
+        self.bump();
         let kind = self.name("`match`, `target` or `watcher`")?;
         let name = self.string("the name of an extension")?;
         let kind = match &*kind.value {
@@ -350,7 +353,6 @@ impl Parser<'_> {
             "watcher" => XtKind::Watcher,
             _ => return self.error(kind.span, "expected `match`, `target` or `watcher`"),
         };
-        let _ = start;
         Ok(Statement::Xt {
             kind,
             name: At::new(name.value.into(), name.span),

@@ -138,6 +138,9 @@ fn what_nft_refuses() {
         "add rule t c ip saddr 1.2.3.4 # no newline",
         "insert chain t c",
         "add chain t c { policy drop; policy drop; }",
+        "table t {\n chain c {\n jump { jump { drop; }\n }\n }\n}\n",
+        "add rule t c ipsec spi",
+        "add rule t c dnat to 55, 192.168.3.2",
     ] {
         errors_of(text);
     }
