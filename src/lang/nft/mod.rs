@@ -9,6 +9,7 @@ pub mod bytecode;
 pub mod chain;
 pub mod compile;
 pub mod context;
+pub mod complete;
 pub mod datatype;
 pub mod delinearize;
 pub mod exthdr;
