@@ -6,6 +6,7 @@
 
 mod address;
 mod apply;
+mod change;
 mod fib;
 mod link;
 mod neighbour;
@@ -18,6 +19,7 @@ mod trie;
 
 pub use address::Address;
 pub use apply::{NetworkChange, NetworkSummary};
+pub use change::{ChangeAction, RouteChange, RoutingObject};
 pub use fib::{Fib, FibFamily, RawRoute, RouteTable, RouteTableBuilder};
 pub use link::{Link, LinkStats, TcHooks, Vlan, XdpAttachment, XdpMode, link_flags};
 pub use neighbour::{Neighbour, neighbour_flags, neighbour_state};
