@@ -10,12 +10,10 @@ use super::route as rta;
 use super::rule as fra;
 use super::{
     RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_DELRULE, RTM_NEWNEIGH, RTM_NEWNEXTHOP,
-    RTM_NEWROUTE, RTM_NEWRULE, decode_nexthop,
+    RTM_NEWROUTE, RTM_NEWRULE,
 };
 use crate::kernel::netlink::attr::NLA_F_NESTED;
-use crate::kernel::netlink::message::{
-    NLM_F_APPEND, NLM_F_CREATE, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE,
-};
+use crate::kernel::netlink::message::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use crate::kernel::netlink::{AttrWriter, KernelError, Socket};
 use crate::model::network::{
     ChangeAction, Encap, Neighbour, Nexthop, OwnedRoute, PolicyRule, PortRange, Prefix,
@@ -65,27 +63,10 @@ pub fn encode_change(change: &RouteChange) -> Request {
     }
 }
 
-/// Make one change. The number of a next hop object that was made is handed back: the kernel may have picked it.
-pub fn make_change(socket: &mut Socket, change: &RouteChange) -> Result<Option<u32>, KernelError> {
+/// Make one change. A refusal carries the kernel's own words where it has some.
+pub fn make_change(socket: &mut Socket, change: &RouteChange) -> Result<(), KernelError> {
     let request = encode_change(change);
-    let echo = if request.kind == RTM_NEWNEXTHOP {
-        NLM_F_ECHO
-    } else {
-        0
-    };
-    let mut made = None;
-    socket.request(
-        request.kind,
-        request.flags | echo,
-        &[&request.payload],
-        |message| {
-            if message.kind == RTM_NEWNEXTHOP {
-                made = Some(decode_nexthop(message.payload)?.id);
-            }
-            Ok(())
-        },
-    )?;
-    Ok(made)
+    socket.request(request.kind, request.flags, &[&request.payload], |_| Ok(()))
 }
 
 fn put_ip(attributes: &mut AttrWriter, kind: u16, address: IpAddr) {

@@ -235,7 +235,7 @@ fn batches() {
     let lines: Vec<_> = changes.iter().map(|change| change.line).collect();
     assert_eq!(lines, [3, 5]);
     assert_eq!(changes[0].text, "route add 10.0.0.0/8 dev eth0");
-    let text = "route add 10.0.0.0/8 \\\n  dev eht0\nroute add q\nrule add 'pref 5\n";
+    let text = "route add 10.0.0.0/8 \\\n  dev eht0\nroute add 1.x\nrule add 'pref 5\n";
     let errors = parse_batch(text, &context).unwrap_err();
     let places: Vec<_> = errors.iter().map(|e| (e.line, e.column)).collect();
     assert_eq!(places, [(2, 7), (3, 11), (4, 10)]);
