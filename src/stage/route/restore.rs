@@ -6,7 +6,7 @@ use crate::kernel::netlink::{KernelError, Socket};
 use crate::kernel::route::make_change;
 use crate::model::network::{
     ChangeAction, FibFamily, Nexthop, OwnedRoute, PolicyRule, RouteBody, RouteChange, RouteHop,
-    scope,
+    RouteKind, scope,
 };
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -249,11 +249,25 @@ fn longest_run<T>(now: &[T], saved: &[T], same: impl Fn(&T, &T) -> bool, anywher
 }
 
 fn delete_route(route: &OwnedRoute) -> RouteChange {
-    RouteChange::route(ChangeAction::Delete, route.clone())
+    with_kind(ChangeAction::Delete, route, RouteKind::Unspec)
 }
 
 fn append_route(route: &OwnedRoute) -> RouteChange {
-    RouteChange::route(ChangeAction::Append, route.clone())
+    put_route(ChangeAction::Append, route)
+}
+
+fn put_route(action: ChangeAction, route: &OwnedRoute) -> RouteChange {
+    with_kind(action, route, RouteKind::Unicast)
+}
+
+/// The kernel tells every route through a blackhole next hop as `blackhole`, whatever kind it was made as, and
+/// deletes it by that kind only.
+fn with_kind(action: ChangeAction, route: &OwnedRoute, kind: RouteKind) -> RouteChange {
+    let mut route = route.clone();
+    if route.body.nexthop.is_some() && route.body.kind == RouteKind::Blackhole {
+        route.body.kind = kind;
+    }
+    RouteChange::route(action, route)
 }
 
 /// Routes that the kernel keeps in order of arrival: those of equal type of service, source and metric.
@@ -311,10 +325,7 @@ fn rank_steps(
     {
         let place = list.iter().position(|route| rank(route) == rank(first))?;
         *list.get_mut(place)? = first.clone();
-        return Some(vec![RouteChange::route(
-            ChangeAction::Replace,
-            first.clone(),
-        )]);
+        return Some(vec![put_route(ChangeAction::Replace, first)]);
     }
     let kept = longest_run(now, saved, same::route, !six);
     let mut deletions = Vec::new();
@@ -330,7 +341,7 @@ fn rank_steps(
     let (before, after) = (&saved[..kept.run.start], &saved[kept.run.end..]);
     let mut additions: Vec<RouteChange> = Vec::new();
     for route in before.iter().rev() {
-        additions.push(RouteChange::route(ChangeAction::Prepend, route.clone()));
+        additions.push(put_route(ChangeAction::Prepend, route));
     }
     additions.extend(after.iter().map(append_route));
     let start = list

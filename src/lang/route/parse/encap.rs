@@ -94,8 +94,7 @@ fn ip(
         FibFamily::Ip6 => ("hoplimit", "tc"),
     };
     let mut flags = 0u16;
-    loop {
-        let Some(word) = words.peek() else { break };
+    while let Some(word) = words.peek() {
         let taken = words.clone();
         words.next();
         match word {
@@ -207,6 +206,9 @@ fn erspan(text: &str, out: &mut AttrWriter, kind: u16) -> Option<()> {
     Some(())
 }
 
+/// Words and their numbers.
+type Choices = &'static [(&'static str, u8)];
+
 /// `ILA_ATTR_*`
 fn ila(words: &mut Words<'_>, out: &mut AttrWriter) -> Result<()> {
     let locator = value::value(
@@ -225,7 +227,7 @@ fn ila(words: &mut Words<'_>, out: &mut AttrWriter) -> Result<()> {
     bytes.resize(8, 0);
     out.put(1, &bytes);
     #[rustfmt::skip]
-    const SETTINGS: [(&str, u16, &[(&str, u8)]); 3] = [
+    const SETTINGS: [(&str, u16, Choices); 3] = [
         ("csum-mode", 6, &[("adj-transport", 0), ("neutral-map", 1), ("no-action", 2), ("neutral-map-auto", 3)]),
         ("ident-type", 7, &[("luid", 1), ("use-format", 0x70)]),
         ("hook-type", 8, &[("output", 0), ("input", 1)]),

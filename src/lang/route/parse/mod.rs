@@ -105,7 +105,7 @@ const NEXTHOP_ACTIONS: &Actions = &[
 pub fn parse_words(
     words: &[String],
     context: &ParseContext<'_>,
-) -> Result<ParsedChange, ParseError> {
+) -> Result<ParsedChange, Box<ParseError>> {
     let mut column = 1;
     let mut placed = Vec::with_capacity(words.len());
     for text in words {
@@ -137,11 +137,10 @@ pub fn parse_batch(
         };
         if let Err(column) = split(code, place + 1, &mut words) {
             let whole = Words::new(&words, &lines);
-            errors.push(ParseError {
-                line: place + 1,
-                column,
-                ..whole.missing("a quote is not closed", "the same quote again")
-            });
+            let mut error = whole.missing("a quote is not closed", "the same quote again");
+            (error.line, error.column) = (place + 1, column);
+            error.source = line.replace('\t', " ");
+            errors.push(*error);
             words.clear();
             continue;
         }
@@ -151,7 +150,7 @@ pub fn parse_batch(
         if !words.is_empty() {
             match command(&words, &lines, context) {
                 Ok(change) => changes.push(change),
-                Err(error) => errors.push(error),
+                Err(error) => errors.push(*error),
             }
             words.clear();
         }
@@ -195,7 +194,7 @@ fn command(
     words: &[Word],
     lines: &[String],
     context: &ParseContext<'_>,
-) -> Result<ParsedChange, ParseError> {
+) -> Result<ParsedChange, Box<ParseError>> {
     let mut context = *context;
     let mut rest = Words::new(words, lines);
     rest.take("ip");
@@ -255,7 +254,11 @@ fn command(
     })
 }
 
-fn action(object: Object, name: &str, words: &mut Words<'_>) -> Result<ChangeAction, ParseError> {
+fn action(
+    object: Object,
+    name: &str,
+    words: &mut Words<'_>,
+) -> Result<ChangeAction, Box<ParseError>> {
     let table = match object {
         Object::Route | Object::Other => ROUTE_ACTIONS,
         Object::Rule => RULE_ACTIONS,

@@ -33,7 +33,7 @@ fn link(index: u32, name: &str) -> Link {
     }
 }
 
-fn read(text: &str) -> Result<RouteChange, ParseError> {
+fn read(text: &str) -> Result<RouteChange, Box<ParseError>> {
     let names = Names::built_in();
     let links = [link(2, "eth0"), link(3, "wan"), link(4, "red")];
     let context = ParseContext {

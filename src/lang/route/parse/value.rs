@@ -6,7 +6,7 @@ use crate::lang::route::{NameTable, number};
 use crate::model::network::{FibFamily, Link, Prefix, RouteKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-pub(super) type Result<T> = std::result::Result<T, ParseError>;
+pub(super) type Result<T> = std::result::Result<T, Box<ParseError>>;
 
 /// The value after a word, read by `read`.
 pub(super) fn value<T>(
@@ -118,10 +118,8 @@ pub(super) fn realms(
 /// An IPv4 address as iproute2 reads it: missing bytes at the end are zero.
 fn ip4(text: &str) -> Option<Ipv4Addr> {
     let mut bytes = [0u8; 4];
-    let mut count = 0;
-    for part in text.split('.') {
-        *bytes.get_mut(count)? = u8::try_from(number(part)?).ok()?;
-        count += 1;
+    for (place, part) in text.split('.').enumerate() {
+        *bytes.get_mut(place)? = u8::try_from(number(part)?).ok()?;
     }
     Some(bytes.into())
 }
@@ -218,7 +216,11 @@ pub(super) fn device(
         .ok_or_else(|| no_device(words, word, context))
 }
 
-pub(super) fn no_device(words: &Words<'_>, word: &Word, context: &ParseContext<'_>) -> ParseError {
+pub(super) fn no_device(
+    words: &Words<'_>,
+    word: &Word,
+    context: &ParseContext<'_>,
+) -> Box<ParseError> {
     let names: Vec<&str> = context.links.iter().map(|link| &*link.name).collect();
     let mut error = words.wrong(
         word,

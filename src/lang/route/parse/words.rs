@@ -99,15 +99,15 @@ impl<'a> Words<'a> {
     }
 
     /// The value that has to follow `after`.
-    pub fn value(&mut self, after: &str, expected: &str) -> Result<&'a Word, ParseError> {
+    pub fn value(&mut self, after: &str, expected: &str) -> Result<&'a Word, Box<ParseError>> {
         self.next()
             .ok_or_else(|| self.missing(&format!("a value is missing after '{after}'"), expected))
     }
 
     /// Something is missing at the end.
-    pub fn missing(&self, problem: &str, expected: &str) -> ParseError {
+    pub fn missing(&self, problem: &str, expected: &str) -> Box<ParseError> {
         let (line, column) = self.end;
-        ParseError {
+        Box::new(ParseError {
             line,
             column,
             word: String::new(),
@@ -115,12 +115,12 @@ impl<'a> Words<'a> {
             expected: expected.to_owned(),
             near: None,
             source: self.source(line),
-        }
+        })
     }
 
     /// A word is wrong.
-    pub fn wrong(&self, word: &Word, problem: &str, expected: &str) -> ParseError {
-        ParseError {
+    pub fn wrong(&self, word: &Word, problem: &str, expected: &str) -> Box<ParseError> {
+        Box::new(ParseError {
             line: word.line,
             column: word.column,
             word: word.text.clone(),
@@ -128,7 +128,7 @@ impl<'a> Words<'a> {
             expected: expected.to_owned(),
             near: None,
             source: self.source(word.line),
-        }
+        })
     }
 
     /// A word is none of those that could stand there.
@@ -138,11 +138,10 @@ impl<'a> Words<'a> {
         problem: &str,
         expected: &str,
         choices: impl IntoIterator<Item = &'b str>,
-    ) -> ParseError {
-        ParseError {
-            near: near(&word.text, choices),
-            ..self.wrong(word, problem, expected)
-        }
+    ) -> Box<ParseError> {
+        let mut error = self.wrong(word, problem, expected);
+        error.near = near(&word.text, choices);
+        error
     }
 
     fn source(&self, line: usize) -> String {
