@@ -2,17 +2,15 @@
 
 use super::Reader;
 use super::condition::family_word;
+use super::limit::{connection_words, duration, limit_words, quota_words};
 use super::selector::bare;
 use super::sentence::{Condition, Effect, Step};
 use super::value::either;
-use crate::lang::nft::ast::{Expr, Kind, Log, Nat, NatKind, Reject, SetStmt, Stmt, XtKind};
+use crate::lang::nft::ast::{Expr, Kind, Log, Reject, SetStmt, Stmt, XtKind};
 use crate::lang::nft::keys;
 use crate::lang::nft::print::{Printer, log_level, object_kind};
-use crate::model::expression::{DynsetOp, Limit, Quota};
-use crate::model::{Family, Verdict};
-
-/// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`
-const INVERTED: u32 = 1;
+use crate::model::Family;
+use crate::model::expression::DynsetOp;
 
 impl Reader<'_> {
     /// What one statement says.
@@ -209,103 +207,6 @@ impl Reader<'_> {
         out.push(Step::Effect(effect));
     }
 
-    fn verdict(&self, expr: &Expr) -> Effect {
-        let verdict = match &expr.kind {
-            Kind::Verdict(verdict) => verdict,
-            Kind::Map { key, mappings } => return self.verdict_map(key, mappings),
-            _ => return Effect::new("decide about", format!("by '{}'", self.plain(expr))),
-        };
-        match verdict {
-            Verdict::Accept => Effect::new("accept", ""),
-            Verdict::Drop => Effect::new("drop", ""),
-            Verdict::Queue => Effect::new("hand", "to a program in user space"),
-            Verdict::Stolen => Effect::new("take", "out of the path without a trace"),
-            Verdict::Repeat => Effect::new("repeat the hook for", ""),
-            Verdict::Stop => Effect::new("accept", "without asking other chains"),
-            Verdict::Continue => Effect::new("go on to the next rule with", ""),
-            Verdict::Break => Effect::new("go on to the next rule with", ""),
-            Verdict::Jump(chain) => Effect::new(
-                "send",
-                format!("through the chain {chain}, and go on here with what it does not decide"),
-            ),
-            Verdict::Goto(chain) => Effect::new(
-                "send",
-                format!("to the chain {chain}, without coming back to this one"),
-            ),
-            Verdict::Return => Effect::new("end this chain for", ""),
-            Verdict::Unknown(code) => Effect::new(
-                "give",
-                format!("the unknown verdict {}", code.cast_unsigned()),
-            ),
-        }
-    }
-
-    /// A verdict in one or two words, for lists.
-    fn short_verdict(&self, expr: &Expr) -> String {
-        match &expr.kind {
-            Kind::Verdict(Verdict::Jump(chain)) => format!("go through the chain {chain}"),
-            Kind::Verdict(Verdict::Goto(chain)) => format!("go to the chain {chain} for good"),
-            Kind::Verdict(Verdict::Return) => "end this chain".to_owned(),
-            Kind::Verdict(Verdict::Continue | Verdict::Break) => "go on".to_owned(),
-            _ => self.plain(expr),
-        }
-    }
-
-    fn verdict_map(&self, key: &Expr, mappings: &Expr) -> Effect {
-        const NAMED: usize = 12;
-        let key = self.the_noun(key);
-        let Kind::SetRef(reference) = &mappings.kind else {
-            return Effect::new("decide about", format!("by {key} and an unknown map"));
-        };
-        let Some(elements) = &reference.elements else {
-            let map = self.set_name(reference);
-            return Effect::new(
-                "decide about",
-                format!("by {key} as {map} says, and go on with those it does not know"),
-            );
-        };
-        let mut all = false;
-        let mut pairs: Vec<String> = Vec::new();
-        for element in elements {
-            let Kind::Mapping(left, right) = &element.kind else {
-                pairs.push(self.value(element));
-                continue;
-            };
-            all |= is_catch_all(left);
-            if pairs.len() < NAMED || is_catch_all(left) {
-                pairs.push(format!(
-                    "{}: {}",
-                    self.value(left),
-                    self.short_verdict(right)
-                ));
-            }
-        }
-        if elements.len() > pairs.len() {
-            pairs.push(format!("and {} more", elements.len() - pairs.len()));
-        }
-        let rest = if all { "" } else { "; others go on" };
-        Effect::new(
-            "decide about",
-            format!("by {key} ({}{rest})", pairs.join(", ")),
-        )
-    }
-
-    fn own_chain(&self, goto: bool, chain: &str) -> Effect {
-        let rules = self.view.table.chain(chain).map(|chain| chain.rules.len());
-        let what = match rules {
-            Some(1) => "a chain of 1 rule of its own".to_owned(),
-            Some(count) => format!("a chain of {count} rules of its own"),
-            None => "a chain of its own that was not read".to_owned(),
-        };
-        match goto {
-            true => Effect::new("send", format!("to {what}, without coming back")),
-            false => Effect::new(
-                "send",
-                format!("through {what}, and go on here with what it does not decide"),
-            ),
-        }
-    }
-
     fn log(&self, log: &Log) -> Effect {
         const WARNING: u32 = 4;
         let mut words = Vec::new();
@@ -484,98 +385,6 @@ impl Reader<'_> {
         Effect::new("refuse", format!("with {answer}"))
     }
 
-    fn nat(&self, nat: &Nat) -> Effect {
-        let addr = nat.addr.as_ref().map(bare);
-        let port = nat.proto.as_ref().map(bare);
-        // A map or a concatenation may give both at once.
-        let both = nat.concat
-            || addr.is_some_and(
-                |addr| matches!(&addr.kind, Kind::Map { mappings, .. } if gives_both(mappings)),
-            );
-        let words = |expr: &Expr| match &expr.kind {
-            Kind::Range(..) if nat.prefix => format!("the network {}", self.value(expr)),
-            Kind::Prefix(..) => format!("the same place in the network {}", self.value(expr)),
-            Kind::Range(..) => format!("one of {}", self.value(expr)),
-            _ => self.the_noun(expr),
-        };
-        let address = addr.map(|addr| match (&addr.kind, both) {
-            (Kind::Map { key, mappings }, true) => self.address_and_port(key, mappings),
-            (_, true) => format!("the address and port {}", words(addr)),
-            (_, false) => words(addr),
-        });
-        let port = port.map(|port| match &port.kind {
-            Kind::Value(_) => format!("port {}", self.value(port)),
-            Kind::Range(..) => format!("one of the ports {}", self.value(port)),
-            _ => format!("the port that is {}", self.the_noun(port)),
-        });
-        let target: Vec<String> = address.into_iter().chain(port.clone()).collect();
-        let target = either(&target, "and");
-        // NF_NAT_RANGE_PROTO_RANDOM, _RANDOM_FULLY, _PERSISTENT
-        let options: Vec<String> = [
-            (4, "the port drawn at random"),
-            (16, "the port drawn fully at random"),
-            (8, "the same for each client"),
-        ]
-        .iter()
-        .filter(|(flag, _)| nat.flags & flag != 0)
-        .map(|(_, name)| (*name).to_owned())
-        .collect();
-        let options = match options.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", options.join(", ")),
-        };
-        match nat.kind {
-            NatKind::Snat => Effect::new(
-                "rewrite the source of",
-                format!("to {target}{options}, and of their whole connection"),
-            ),
-            NatKind::Dnat => Effect::new(
-                "send",
-                format!("on to {target} instead{options}, and their whole connection"),
-            ),
-            NatKind::Masquerade => {
-                let port = port.map(|port| format!(" and {port}"));
-                Effect::new(
-                    "rewrite the source of",
-                    format!(
-                        "to the address of the device they leave by{}{options}, and of their whole connection",
-                        port.unwrap_or_default()
-                    ),
-                )
-            }
-            NatKind::Redirect => {
-                let port = port.map(|port| format!(", to {port}"));
-                Effect::new(
-                    "send",
-                    format!(
-                        "to this machine itself{} instead{options}, and their whole connection",
-                        port.unwrap_or_default()
-                    ),
-                )
-            }
-        }
-    }
-
-    /// A map that gives both.
-    fn address_and_port(&self, key: &Expr, mappings: &Expr) -> String {
-        let key = self.the_noun(key);
-        let Kind::SetRef(reference) = &mappings.kind else {
-            return format!("the address and port that an unknown map has for {key}");
-        };
-        match &reference.elements {
-            Some(elements) => {
-                let pairs: Vec<String> =
-                    elements.iter().map(|element| self.pair(element)).collect();
-                let pairs = pairs.join(", ");
-                format!("an address and port that depend on {key} ({pairs})")
-            }
-            None => {
-                let map = self.set_name(reference);
-                format!("the address and port that {map} has for {key}")
-            }
-        }
-    }
-
     fn setting(&self, noun: &str, value: &Expr) -> Effect {
         let value = bare(value);
         let text = match &value.kind {
@@ -631,99 +440,4 @@ fn as_long(words: String) -> Step {
 
 fn is_zero(expr: &Expr) -> bool {
     expr.as_value().is_some_and(|value| value.is_zero())
-}
-
-fn is_catch_all(expr: &Expr) -> bool {
-    match &expr.kind {
-        Kind::CatchAll => true,
-        Kind::SetElem(element) => is_catch_all(&element.key),
-        _ => false,
-    }
-}
-
-/// A map to addresses and ports at once.
-fn gives_both(mappings: &Expr) -> bool {
-    match &mappings.kind {
-        Kind::SetRef(reference) => reference
-            .set
-            .data
-            .as_ref()
-            .is_some_and(|data| data.dtype.basic().is_none()),
-        _ => false,
-    }
-}
-
-/// `as long as they come at no more than 10 a second (20 at once)`
-fn limit_words(limit: &Limit) -> String {
-    let unit = match limit.unit {
-        1 => "a second".to_owned(),
-        60 => "a minute".to_owned(),
-        3600 => "an hour".to_owned(),
-        86_400 => "a day".to_owned(),
-        604_800 => "a week".to_owned(),
-        seconds => format!("in {seconds} seconds"),
-    };
-    const PACKETS: u32 = 0;
-    let (rate, burst) = if limit.kind == PACKETS {
-        (limit.rate.to_string(), limit.burst.to_string())
-    } else {
-        (bytes(limit.rate), bytes(u64::from(limit.burst)))
-    };
-    let over = limit.flags & INVERTED != 0;
-    let burst = match limit.burst {
-        0 => String::new(),
-        _ if over => format!(" (after a burst of {burst})"),
-        _ => format!(" (bursts of up to {burst})"),
-    };
-    match over {
-        true => format!("as far as they exceed {rate} {unit}{burst}"),
-        false => format!("as long as they come at no more than {rate} {unit}{burst}"),
-    }
-}
-
-fn quota_words(quota: &Quota) -> String {
-    let amount = bytes(quota.bytes);
-    match quota.flags & INVERTED != 0 {
-        true => format!("once {amount} of them have passed"),
-        false => format!("until {amount} of them have passed"),
-    }
-}
-
-fn connection_words(count: u32, flags: u32) -> String {
-    match flags & INVERTED != 0 {
-        true => format!("once there are more than {count} connections of them"),
-        false => format!("as long as there are at most {count} connections of them"),
-    }
-}
-
-/// An amount of bytes in the largest unit that divides it.
-fn bytes(amount: u64) -> String {
-    for (unit, size) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if amount >= size && amount.is_multiple_of(size) {
-            return format!("{} {unit}", amount / size);
-        }
-    }
-    format!("{amount} bytes")
-}
-
-/// Milliseconds in words.
-fn duration(milliseconds: u64) -> String {
-    let mut parts = Vec::new();
-    let mut rest = milliseconds;
-    for (unit, size) in [
-        ("day", 86_400_000),
-        ("hour", 3_600_000),
-        ("minute", 60_000),
-        ("second", 1000),
-        ("millisecond", 1),
-    ] {
-        let count = rest / size;
-        rest %= size;
-        match count {
-            0 => {}
-            1 => parts.push(format!("1 {unit}")),
-            count => parts.push(format!("{count} {unit}s")),
-        }
-    }
-    either(&parts, "and")
 }

@@ -7,11 +7,15 @@
 mod chain;
 mod condition;
 mod effect;
+mod flags;
+mod limit;
+mod nat;
 mod route;
 mod selector;
 mod sentence;
 mod services;
 mod value;
+mod verdict;
 
 pub use chain::chain;
 pub use route::{policy_rule, route};

@@ -133,7 +133,12 @@ impl Reader<'_> {
             Kind::Unary { arg, .. } => self.noun(arg),
             Kind::Binop { op, left, right } => self.arithmetic(*op, left, right),
             Kind::Map { key, mappings } => self.mapped(key, mappings),
-            _ => self.value(expr),
+            Kind::Value(_)
+            | Kind::Range(..)
+            | Kind::List(_)
+            | Kind::SetElem(_)
+            | Kind::CatchAll => self.value(expr),
+            _ => self.plain(expr),
         }
     }
 

@@ -88,7 +88,23 @@ impl Reader<'_> {
                 let parts: Vec<String> = parts.iter().map(|part| self.value(part)).collect();
                 either(&parts, "and")
             }
-            _ => self.noun(expr),
+            Kind::Payload(_)
+            | Kind::Exthdr(_)
+            | Kind::Meta { .. }
+            | Kind::Ct { .. }
+            | Kind::Rt { .. }
+            | Kind::Socket { .. }
+            | Kind::Osf { .. }
+            | Kind::Fib { .. }
+            | Kind::Hash(_)
+            | Kind::Numgen { .. }
+            | Kind::Xfrm { .. }
+            | Kind::Tunnel { .. }
+            | Kind::Inner { .. }
+            | Kind::Unary { .. }
+            | Kind::Binop { .. }
+            | Kind::Map { .. } => self.noun(expr),
+            _ => self.plain(expr),
         }
     }
 
