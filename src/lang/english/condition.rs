@@ -291,7 +291,8 @@ impl Reader<'_> {
             Kind::SetRef(reference) => {
                 let elements = self.literal(reference)?;
                 let plain = |one: &Expr| key_of(one).is_value();
-                if !elements.iter().all(plain) {
+                const MOST: usize = 6;
+                if elements.len() > MOST || !elements.iter().all(plain) {
                     return None;
                 }
                 self.elements(elements, "or")

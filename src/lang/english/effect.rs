@@ -434,6 +434,11 @@ impl Reader<'_> {
     }
 }
 
+/// A map of verdicts, which may end the rule.
+pub(super) fn decides(stmt: &Stmt) -> bool {
+    matches!(stmt, Stmt::Match(expr) | Stmt::Verdict(expr) if matches!(expr.kind, Kind::Map { .. }))
+}
+
 fn as_long(words: String) -> Step {
     Step::Condition(Condition::AsLong(words))
 }

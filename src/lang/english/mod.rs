@@ -23,7 +23,7 @@ pub use route::{policy_rule, route};
 use super::Names;
 use super::nft::delinearize::{self, TableView};
 use crate::model::Rule;
-use sentence::sentence;
+use sentence::{Condition, Step, sentence};
 
 /// Knows the table that is read, and the machine's names.
 struct Reader<'r> {
@@ -39,8 +39,13 @@ pub fn rule(view: &TableView, names: &Names, rule: Rule<'_>) -> String {
     };
     let reader = Reader { view, names };
     let mut steps = Vec::new();
-    for stmt in &text.stmts {
+    for (place, stmt) in text.stmts.iter().enumerate() {
         reader.steps(stmt, &mut steps);
+        // What follows a map of verdicts happens to those that it sends on only.
+        if effect::decides(stmt) && place + 1 < text.stmts.len() {
+            let undecided = Condition::That("are still undecided".to_owned());
+            steps.push(Step::Condition(undecided));
+        }
     }
     if steps.is_empty() {
         return "This rule does nothing.".to_owned();

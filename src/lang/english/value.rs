@@ -63,9 +63,17 @@ impl Reader<'_> {
                 self.plain(expr)
             }
             Kind::Range(left, right) => {
-                let part = |part: &Expr| match part.dtype.is(&types::INET_SERVICE) {
-                    true => self.plain(part),
-                    false => self.value(part),
+                // Between two names there is no order that people know, but for days.
+                let part = |part: &Expr| {
+                    let named = part.dtype.basic().is_some_and(|kind| {
+                        kind.is(&types::INET_SERVICE)
+                            || kind.is(&types::INET_PROTOCOL)
+                            || (!kind.symbols.is_empty() && !kind.is(&types::DAY))
+                    });
+                    match part.as_value().filter(|_| named) {
+                        Some(value) => value.to_string(),
+                        None => self.value(part),
+                    }
                 };
                 format!("{} to {}", part(left), part(right))
             }
@@ -120,13 +128,18 @@ impl Reader<'_> {
 
     /// `A, B or C`; long lists are cut.
     pub(super) fn elements(&self, elements: &[Expr], word: &str) -> String {
+        let named = match elements.len() {
+            // One more takes no more room than saying so.
+            len if len <= NAMED + 1 => len,
+            _ => NAMED,
+        };
         let mut texts: Vec<String> = elements
             .iter()
-            .take(NAMED)
+            .take(named)
             .map(|element| self.value(element))
             .collect();
-        if elements.len() > NAMED {
-            texts.push(format!("one of {} more", elements.len() - NAMED));
+        if elements.len() > named {
+            texts.push(format!("one of {} more", elements.len() - named));
         }
         either(&texts, word)
     }
