@@ -3,11 +3,9 @@
 //! May use everything. Results go to standard output, errors to standard error as `hookscope: error: ...` with
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
-<<<<<<< HEAD
 mod apply;
-=======
+mod apply_route;
 mod confirm;
->>>>>>> stage
 mod demo;
 mod guard;
 mod log;
@@ -160,6 +158,7 @@ fn run_route(args: &route::RouteArgs, global: &Global) -> anyhow::Result<ExitCod
     let context = route::RouteContext {
         snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
         names: &names,
+        read_only: global.read_only,
     };
     match route::run(args, context, &mut io::stdout()) {
         Ok(()) => Ok(ExitCode::SUCCESS),

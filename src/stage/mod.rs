@@ -4,7 +4,7 @@
 //!
 //! For a caller: [`commit::run`] applies commands with everything around it (dry run, generation, confirm window,
 //! journal); [`guard::confirm`] and [`guard::rollback`] end a window; [`journal::list`] and [`undo::last`] are the
-//! history; [`save`] makes the running ruleset the one of the next boot; [`guard::check`] belongs at the start of
+//! history; [`route`] does the same for routes; [`save`] makes the running ruleset the one of the next boot; [`guard::check`] belongs at the start of
 //! every program that may find a killed guard.
 
 pub mod commit;
@@ -14,6 +14,7 @@ pub mod guard;
 pub mod journal;
 pub mod make;
 pub mod plan;
+pub mod route;
 pub mod save;
 pub mod touched;
 pub mod undo;
