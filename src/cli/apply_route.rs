@@ -1,7 +1,5 @@
 //! `hookscope apply --format route`: a text as `ip -batch` takes it for routes, rules, neighbours and next hops.
 //!
-//! [`prepare_text`] gives the plan that a guard needs to take the changes back; [`make`] makes them.
+//! The work is done where `route add` and its like do theirs.
 
-pub use super::route::change::{
-    ChangeError, Options, Outcome, Prepared, apply_text, make, prepare_text,
-};
+pub use super::route::change::{Options, Outcome, apply_text};

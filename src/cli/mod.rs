@@ -12,6 +12,7 @@ mod log;
 mod machine;
 mod rollback;
 mod route;
+mod save;
 mod show;
 mod snapshot;
 mod tui;
@@ -71,6 +72,8 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Change the ruleset by a text: all of it or nothing
     Apply(apply::ApplyArgs),
+    /// Make the running ruleset the one of the next boot
+    Save(save::SaveArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
@@ -120,6 +123,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
+        Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,

@@ -47,6 +47,9 @@ pub struct Options<'r> {
     pub hold: Hold,
     /// The picture that the change was made for. Tables of the commands that others changed since refuse it.
     pub reviewed: Option<&'r Ruleset>,
+    /// The generation that the commands were compiled for. When their tables changed since, they are refused as
+    /// [`CommitError::Stale`], because positions in them may mean something else.
+    pub compiled_at: Option<u32>,
     /// Have the kernel check it, and change nothing.
     pub check: bool,
     /// For the journal: the reason, and the change as a person reads it.
@@ -102,6 +105,9 @@ pub enum CommitError {
     Read(#[from] LoadError),
     #[error("others change the same tables without a pause; nothing was changed")]
     Restless,
+    /// What the commands were compiled for has changed: compile again.
+    #[error("the ruleset changed while the text was read; nothing was changed")]
+    Stale,
 }
 
 /// What the person saw, what others made of it, and what the person wanted.
@@ -168,6 +174,12 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
     let mut watch = Watch::new()?;
     let scope = Scope::of(commands, &watch.tables()?);
     let mut before = watch.read(&scope)?;
+    if options
+        .compiled_at
+        .is_some_and(|generation| generation != before.generation)
+    {
+        return Err(CommitError::Stale);
+    }
     if waits || options.check {
         let check = kernel::Options {
             check: true,
@@ -235,8 +247,13 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
                 if !matches!(error, Refused::Moved) {
                     return Err(cancel(refused(error)));
                 }
+                let seen = before;
                 before = watch.read(&scope).map_err(|error| cancel(error.into()))?;
                 unmoved(commands, options, &scope, &before).map_err(cancel)?;
+                if options.compiled_at.is_some() && !plan::diff(&seen, &before).commands.is_empty()
+                {
+                    return Err(cancel(CommitError::Stale));
+                }
             }
         }
     }
