@@ -34,14 +34,11 @@ pub fn table<W: Write>(
     for chain in &table.chains {
         for one in &chain.rules {
             line.clear();
-            if options.counters && table.family != Family::Bridge {
+            if options.counters {
                 w!(line, "[{}:{}] ", one.counters.packets, one.counters.bytes);
             }
             w!(line, "-A {}", chain.name);
             rule(one, cx, &mut line);
-            if options.counters && table.family == Family::Bridge {
-                w!(line, " -c {} {}", one.counters.packets, one.counters.bytes);
-            }
             line.push('\n');
             out.write_all(&crate::model::text::to_bytes(&line))?;
         }
@@ -188,7 +185,6 @@ pub fn protocol_name(proto: u16, cx: &Context<'_>) -> Option<String> {
         58 => "ipv6-icmp",
         50 => "esp",
         51 => "ah",
-        135 => "ipv6-mh",
         _ => {
             let number = u8::try_from(proto).ok()?;
             return cx.names.protocols.get(&number).cloned();
@@ -299,6 +295,7 @@ fn name16(name: &[u8; 16]) -> String {
 
 fn arp(header: &ArpHeader, rule: &Rule, cx: &Context<'_>, out: &mut String) {
     let no = |bit: u16| if header.invflags & bit != 0 { "! " } else { "" };
+    let start = out.len();
     match &rule.target {
         Target::Nothing => {}
         Target::Verdict(one) => w!(out, " -j {}", verdict(*one)),
@@ -368,6 +365,9 @@ fn arp(header: &ArpHeader, rule: &Rule, cx: &Context<'_>, out: &mut String) {
         if header.arpro_mask != u16::MAX {
             w!(out, "/{:x}", header.arpro_mask);
         }
+    }
+    if out.len() == start {
+        out.push(' ');
     }
     if let Target::Extension(part) = &rule.target {
         options(part, cx, out);

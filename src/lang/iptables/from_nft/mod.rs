@@ -15,6 +15,7 @@ use crate::model::expression::{
 use crate::model::ruleset::Policy;
 use crate::model::set::{Elements, Set};
 use crate::model::text::to_bytes;
+use crate::model::xtables::bridge::EbtLimit;
 use crate::model::xtables::layout::{Field, Text};
 use crate::model::xtables::rule::{
     ArpHeader, BridgeHeader, Header, Ip6Header, IpHeader, LegacyVerdict,
@@ -276,12 +277,20 @@ impl<'t> Reader<'t> {
                     return no("a limit of nothing");
                 }
                 let avg = 10_000 * limit.unit / limit.rate;
-                let limit = Limit {
-                    avg: u32::try_from(avg).unwrap_or(u32::MAX),
-                    burst: limit.burst,
-                    ..Limit::default()
-                };
-                self.push(Extension::Limit(limit));
+                let avg = u32::try_from(avg).unwrap_or(u32::MAX);
+                self.push(if self.table.family == Family::Bridge {
+                    Extension::EbtLimit(EbtLimit {
+                        avg,
+                        burst: limit.burst,
+                        ..EbtLimit::default()
+                    })
+                } else {
+                    Extension::Limit(Limit {
+                        avg,
+                        burst: limit.burst,
+                        ..Limit::default()
+                    })
+                });
             }
             Expression::Log {
                 prefix,
@@ -325,7 +334,7 @@ impl<'t> Reader<'t> {
 
     /// Only `meta nftrace set 1` has a name: `TRACE`.
     fn meta_set(&mut self, sreg: Register, key: u32) -> Result<(), NotIptables> {
-        const NFTRACE: u32 = 23;
+        const NFTRACE: u32 = 12;
         let Held::Immediate(value) = self.loaded(sreg)?.held else {
             return no("meta is set to something else than a constant");
         };
