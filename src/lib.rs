@@ -7,4 +7,5 @@ pub mod lab;
 pub mod lang;
 pub mod model;
 pub mod session;
+pub mod stage;
 pub mod tui;
