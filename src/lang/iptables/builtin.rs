@@ -36,7 +36,7 @@ const INET: &[BuiltinTable] = &[
         chain("POSTROUTING", "filter", 4, -150),
     ] },
     BuiltinTable { name: "security", chains: &[
-        chain("INPUT", "filter", 1, 50), chain("FORWARD", "filter", 2, 50), chain("OUTPUT", "filter", 3, 50),
+        chain("INPUT", "filter", 1, 150), chain("FORWARD", "filter", 2, 150), chain("OUTPUT", "filter", 3, 150),
     ] },
     BuiltinTable { name: "raw", chains: &[
         chain("PREROUTING", "filter", 0, -300), chain("OUTPUT", "filter", 3, -300),

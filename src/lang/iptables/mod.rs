@@ -12,3 +12,4 @@ pub mod icmp;
 pub mod print;
 pub mod rule;
 pub mod save;
+pub mod xlate;

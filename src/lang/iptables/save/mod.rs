@@ -16,7 +16,11 @@ use super::format::w;
 use crate::lang::Names;
 use crate::model::Family;
 use crate::model::xtables::Extension;
-pub use target::nflog_words;
+pub use nat::{flags as nat_flags, range_text};
+pub use rate::{Hashlimit, LIMIT_SCALE, byte_burst, byte_rate, mode, rate_unit};
+pub use state::{ADDRESS_TYPES, classid};
+pub use target::{REJECT_WITH, REJECT_WITH6, nflog_words};
+pub use transport::SCTP_CHUNKS;
 
 /// What words depend on besides the extension itself.
 #[derive(Clone, Copy)]
