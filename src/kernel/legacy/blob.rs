@@ -201,6 +201,9 @@ pub fn decode(
         at += one.bytes.len();
         entries.push(one);
     }
+    if entries.len() != info.num_entries as usize {
+        return Err(BlobError::Short(blob.len()));
+    }
     let is_start = |offset: u32| starts.binary_search(&(offset as usize)).is_ok();
     // Where chains begin: built-in ones at a hook, user chains after an entry that names them.
     let mut heads: Vec<(usize, Name, Option<u32>)> = Vec::new();

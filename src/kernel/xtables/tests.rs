@@ -52,7 +52,7 @@ fn sizes_are_those_of_the_headers() {
         (Match, "cgroup", 1, 4112), (Match, "cgroup", 2, 528), (Match, "statistic", 0, 24), (Match, "set", 4, 48),
         (Match, "set", 3, 48), (Match, "set", 0, 32), (Match, "srh", 1, 108), (Match, "rt", 0, 280), (Match, "time", 0, 24),
         (Match, "physdev", 0, 66), (Match, "helper", 0, 36), (Match, "owner", 1, 20), (Match, "rateest", 0, 72),
-        (Target, "CT", 1, 72), (Target, "NFLOG", 0, 80), (Target, "HMARK", 0, 60), (Target, "SECMARK", 0, 264),
+        (Target, "CT", 1, 72), (Target, "NFLOG", 0, 76), (Target, "HMARK", 0, 60), (Target, "SECMARK", 0, 264),
         (Target, "DNAT", 2, 44), (Target, "SNAT", 0, 20), (Target, "SNAT", 1, 40), (Target, "TEE", 1, 40),
         (Target, "SET", 3, 20), (Target, "CONNMARK", 2, 16), (Target, "SNPT", 0, 36), (Target, "IDLETIMER", 1, 48),
         (Target, "TPROXY", 1, 28), (Target, "LED", 0, 40),
