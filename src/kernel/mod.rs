@@ -5,6 +5,7 @@
 
 pub mod conntrack;
 pub mod hooks;
+pub mod ipset;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;
@@ -13,3 +14,4 @@ pub mod nf_tables;
 pub mod process;
 pub mod route;
 pub mod sysctl;
+pub mod xtables;
