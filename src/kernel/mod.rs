@@ -13,3 +13,4 @@ pub mod nf_tables;
 pub mod process;
 pub mod route;
 pub mod sysctl;
+pub mod xtables;

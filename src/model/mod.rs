@@ -12,6 +12,7 @@ pub mod ruleset;
 pub mod set;
 pub mod snapshot;
 pub mod text;
+pub mod xtables;
 
 pub use expression::{Data, Expression, Verdict};
 pub use family::Family;
