@@ -6,9 +6,11 @@
 mod demo;
 mod log;
 mod machine;
+mod packet;
 mod route;
 mod show;
 mod snapshot;
+mod trace;
 mod tui;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -66,6 +68,8 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// Which way a packet goes: hooks, rules, NAT and routes, simulated
+    Trace(Box<trace::TraceArgs>),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
@@ -98,6 +102,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     match &cli.command {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {

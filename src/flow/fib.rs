@@ -465,7 +465,7 @@ impl<'a> FibView<'a> {
         let from = |route: &Route<'_>| route.rare.as_deref().and_then(|rare| rare.from);
         let mut waiting: Vec<Route<'_>> = Vec::new();
         let mut prefix: Option<Prefix> = None;
-        let mut flush = |waiting: &mut Vec<Route<'_>>| -> Option<InTable> {
+        let flush = |waiting: &mut Vec<Route<'_>>| -> Option<InTable> {
             if waiting.iter().any(|route| from(route).is_some()) {
                 waiting.sort_by_key(|route| std::cmp::Reverse(from(route).map_or(0, |p| p.length)));
             }

@@ -19,6 +19,7 @@ pub mod path;
 pub mod report;
 pub mod sets;
 pub mod settings;
+pub mod words;
 mod xtables;
 
 pub use packet::{Question, QuestionError};
