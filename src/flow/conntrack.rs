@@ -1,6 +1,9 @@
 //! Connection tracking: tuples, the table of known flows, and what the tracker makes of a packet
 //! (`nf_conntrack_core.c`, `nf_conntrack_proto_*.c`).
 
+mod sctp;
+mod tcp;
+
 use super::frame::Skb;
 use super::packet::{
     CtOverride, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP,
@@ -154,6 +157,9 @@ pub struct Entry {
     /// Known to the kernel, as its place among the flows.
     pub flow: Option<usize>,
     pub tcp_state: Option<u8>,
+    pub sctp_state: u8,
+    /// Verification tags of the directions.
+    pub sctp_tags: [u32; 2],
     pub helper: Option<String>,
     pub timeout: u32,
     pub packets: [u64; 2],
@@ -171,6 +177,8 @@ impl Entry {
             labels: [0; 16],
             flow: None,
             tcp_state: None,
+            sctp_state: 0,
+            sctp_tags: [0; 2],
             helper: None,
             timeout: 0,
             packets: [0; 2],
@@ -188,8 +196,17 @@ impl Entry {
         entry.mark = flow.mark.unwrap_or(0);
         entry.flow = Some(place);
         entry.timeout = flow.timeout.unwrap_or(0);
-        if let Some(ProtocolState::Tcp { state, .. }) = flow.protocol_state {
-            entry.tcp_state = Some(state);
+        match flow.protocol_state {
+            Some(ProtocolState::Tcp { state, .. }) => entry.tcp_state = Some(state),
+            Some(ProtocolState::Sctp {
+                state,
+                tag_original,
+                tag_reply,
+            }) => {
+                entry.sctp_state = state;
+                entry.sctp_tags = [tag_original.unwrap_or(0), tag_reply.unwrap_or(0)];
+            }
+            _ => {}
         }
         if let Some(rare) = &flow.rare {
             entry.helper = rare.helper.as_ref().map(|name| name.to_string());
@@ -269,6 +286,13 @@ impl<'a> Table<'a> {
         self.flows.get(place)
     }
 
+    /// The reply direction of the newest flow that fits (ids grow neither with time nor at all, timeouts do).
+    fn newest(&self, fits: impl Fn(&Flow) -> bool) -> Option<(usize, u8)> {
+        let places = (0..self.flows.len()).filter(|place| fits(&self.flows[*place]));
+        let newest = places.max_by_key(|place| self.flows[*place].timeout.unwrap_or(0))?;
+        Some((newest, 1))
+    }
+
     /// Flows from this source, newest last.
     pub fn from_source(&self, src: IpAddr, proto: u8, port: u16) -> impl Iterator<Item = &'a Flow> {
         let places = self.by_source.get(&(src, proto, port));
@@ -287,6 +311,8 @@ pub struct Tracker<'a> {
     pub zone: u16,
     pub checksum: bool,
     pub tcp_loose: bool,
+    /// Nobody said which ICMP identifier the packet has.
+    pub any_icmp_id: bool,
     /// The hook is prerouting, where checksums are looked at.
     pub prerouting: bool,
 }
@@ -306,73 +332,6 @@ impl Tracked {
             info: CtInfo::None,
             entry: None,
             why: Some(why),
-        }
-    }
-}
-
-mod tcp {
-    //! States: `enum tcp_conntrack` in `linux/netfilter/nf_conntrack_tcp.h`.
-    pub const ESTABLISHED: u8 = 3;
-    pub const SYN_RECV: u8 = 2;
-    pub const INVALID: u8 = 10;
-    pub const IGNORE: u8 = 11;
-
-    const NO: u8 = 0;
-    const _: u8 = NO;
-    const SS: u8 = 1;
-    const SR: u8 = 2;
-    const ES: u8 = 3;
-    const FW: u8 = 4;
-    const CW: u8 = 5;
-    const LA: u8 = 6;
-    const TW: u8 = 7;
-    const CL: u8 = 8;
-    const S2: u8 = 9;
-    const IV: u8 = INVALID;
-    const IG: u8 = IGNORE;
-
-    /// New state by direction, kind of segment (syn, synack, fin, ack, rst, none) and old state.
-    #[rustfmt::skip]
-    pub const NEXT: [[[u8; 10]; 6]; 2] = [
-        [
-            [SS, SS, IG, IG, IG, IG, IG, SS, SS, S2],
-            [IV, IV, IG, IG, IG, IG, IG, IG, IG, SR],
-            [IV, IV, FW, FW, LA, LA, LA, TW, CL, IV],
-            [ES, IV, ES, ES, CW, CW, TW, TW, CL, IV],
-            [IV, CL, CL, CL, CL, CL, CL, CL, CL, CL],
-            [IV, IV, IV, IV, IV, IV, IV, IV, IV, IV],
-        ],
-        [
-            [IV, S2, IV, IV, IV, IV, IV, SS, IV, S2],
-            [IV, SR, IG, IG, IG, IG, IG, IG, IG, SR],
-            [IV, IV, FW, FW, LA, LA, LA, TW, CL, IV],
-            [IV, IG, SR, ES, CW, CW, TW, TW, CL, IG],
-            [IV, CL, CL, CL, CL, CL, CL, CL, CL, CL],
-            [IV, IV, IV, IV, IV, IV, IV, IV, IV, IV],
-        ],
-    ];
-
-    const FIN: u8 = 1;
-    const SYN: u8 = 2;
-    const RST: u8 = 4;
-    const ACK: u8 = 16;
-    const URG: u8 = 32;
-
-    /// Combinations that make sense, without PSH, ECE and CWR (`tcp_valid_flags`).
-    pub fn flags_are_valid(flags: u8) -> bool {
-        matches!(
-            flags & (FIN | SYN | RST | ACK | URG),
-            SYN | 0x22 | 0x12 | RST | 0x14 | 0x11 | 0x31 | ACK | 0x30
-        )
-    }
-
-    pub fn kind(flags: u8) -> usize {
-        match flags {
-            flags if flags & RST != 0 => 4,
-            flags if flags & SYN != 0 => usize::from(flags & ACK != 0),
-            flags if flags & FIN != 0 => 2,
-            flags if flags & ACK != 0 => 3,
-            _ => 5,
         }
     }
 }
@@ -397,7 +356,11 @@ impl Tracker<'_> {
         let Some(tuple) = Tuple::of(skb, l4.proto, l4.offset, src, dst) else {
             return Tracked::invalid("the transport header is cut off");
         };
-        let (mut entry, direction) = match self.table.find(&tuple, self.zone) {
+        let found = self
+            .table
+            .find(&tuple, self.zone)
+            .or_else(|| self.answer_of_any_id(&tuple));
+        let (mut entry, direction) = match found {
             Some((place, direction)) => match self.table.flow(place) {
                 Some(flow) => (Entry::from_flow(flow, place), direction),
                 None => return Tracked::invalid("no such flow"),
@@ -427,6 +390,26 @@ impl Tracker<'_> {
             entry: Some(entry),
             why: None,
         }
+    }
+
+    /// An ICMP answer without an identifier belongs to the newest question that it can answer.
+    fn answer_of_any_id(&self, tuple: &Tuple) -> Option<(usize, u8)> {
+        let kind = (tuple.dport >> 8) as u8;
+        let answers = match tuple.src {
+            IpAddr::V4(_) => matches!(kind, 0 | 14 | 16 | 18),
+            IpAddr::V6(_) => matches!(kind, 129 | 140),
+        };
+        if !self.any_icmp_id || !is_icmp(tuple.proto, tuple.src.is_ipv6()) || !answers {
+            return None;
+        }
+        self.table.newest(|flow| {
+            let reply = Tuple::from_model(&flow.reply);
+            let own = Tuple {
+                sport: reply.sport,
+                ..*tuple
+            };
+            reply == own && flow.zone.unwrap_or(0) == self.zone
+        })
     }
 
     /// The protocol's own view: refuses what makes no sense, and steps the state.
@@ -481,7 +464,7 @@ impl Tracker<'_> {
                 if bad_checksum {
                     return Err("bad SCTP checksum");
                 }
-                sctp_new(skb, offset, entry)
+                sctp::packet(skb, offset, entry, direction)
             }
             IPPROTO_ICMP | IPPROTO_ICMPV6 if is_icmp(proto, skb.is_v6()) => {
                 let kind = (entry.original.dport >> 8) as u8;
@@ -686,37 +669,6 @@ enum Icmp {
     Track,
 }
 
-/// The first chunk decides whether an association begins (`sctp_new`).
-fn sctp_new(skb: &Skb, offset: usize, entry: &mut Entry) -> Result<(), &'static str> {
-    const INIT: u8 = 1;
-    const SHUTDOWN_ACK: u8 = 8;
-    const ABORT: u8 = 6;
-    const SHUTDOWN_COMPLETE: u8 = 14;
-    const COOKIE_ACK: u8 = 11;
-    const HEARTBEAT_ACK: u8 = 5;
-    const INIT_ACK: u8 = 2;
-    if entry.is_confirmed() {
-        return Ok(());
-    }
-    let Some(chunk) = skb.u8_at(offset + 12) else {
-        return Err("SCTP without a chunk");
-    };
-    match chunk {
-        INIT => {
-            let tag = skb.data.get(offset + 4..offset + 8);
-            if tag != Some(&[0; 4]) {
-                return Err("an SCTP INIT with a verification tag");
-            }
-            Ok(())
-        }
-        INIT_ACK | ABORT | SHUTDOWN_COMPLETE | COOKIE_ACK | HEARTBEAT_ACK => {
-            Err("SCTP without an association and not its beginning")
-        }
-        SHUTDOWN_ACK => Ok(()),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -776,6 +728,7 @@ mod tests {
             zone: 0,
             checksum: true,
             tcp_loose: true,
+            any_icmp_id: false,
             prerouting: true,
         };
         tracker.track(skb)

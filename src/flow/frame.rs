@@ -182,6 +182,20 @@ impl Skb {
         }
     }
 
+    /// An IPv6 fragment with more to come whose data is no multiple of 8 bytes: nobody can put it together, and
+    /// conntrack lets it pass as it is.
+    pub fn is_odd_fragment(&self) -> bool {
+        if !self.is_v6() {
+            return false;
+        }
+        let Ok(found) = self.find_v6(Some(44)) else {
+            return false;
+        };
+        let more = self.u16_at(found.offset + 2).is_some_and(|word| word & 1 != 0);
+        let end = 40 + usize::from(self.u16_at(4).unwrap_or(0));
+        more && end.saturating_sub(found.offset + 8) % 8 != 0
+    }
+
     /// Where the transport header is, for the IP families.
     pub fn l4(&self) -> L4 {
         match self.protocol {
@@ -529,9 +543,14 @@ fn verify(skb: &Skb) -> Checksums {
     };
     let l4 = skb.l4();
     let body = skb.data.get(l4.offset..end.min(skb.data.len()));
-    let (true, 0, false, Some(body)) = (l4.known, l4.fragment, skb.is_fragment(), body) else {
+    let (true, 0, Some(body)) = (l4.known, l4.fragment, body) else {
         return found;
     };
+    if skb.is_fragment() {
+        // A part has never the checksum of the whole.
+        found.bad_l4 = true;
+        return found;
+    }
     if l4.proto == IPPROTO_SCTP {
         found.bad_l4 = body.len() >= 12 && !sctp_good(body);
         return found;

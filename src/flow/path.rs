@@ -494,7 +494,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     /// `ipv4_conntrack_defrag`, `ipv6_defrag`
     fn defragment(&mut self) {
-        if self.is_tracked_already() || !self.skb.is_fragment() {
+        if self.is_tracked_already() || !self.skb.is_fragment() || self.skb.is_odd_fragment() {
             return;
         }
         self.fail(Fate::Stolen, "defragmentation", || {
@@ -524,6 +524,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             zone: self.template.take().map_or(0, |template| template.zone),
             checksum: sim.settings.ct_checksum,
             tcp_loose: sim.settings.tcp_loose,
+            any_icmp_id: self.question.frame.is_none(),
             prerouting: self.state.hook == inet::PREROUTING,
         };
         let tracked = match self.question.ct_state {

@@ -77,13 +77,13 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    /// Loopback traffic before routing: it came from where it came.
+    /// Loopback traffic on its way in: it came from where it came (`nft_fib_can_skip`).
     fn is_looped(&self) -> bool {
-        self.is_before_routing() && self.state.iif == LOOPBACK
+        (self.is_before_routing() || self.state.hook == inet::INPUT) && self.state.iif == LOOPBACK
     }
 
     fn fib_device4(&mut self, src: Ipv4Addr, dst: Ipv4Addr, flags: u32, device: Option<u32>) -> Option<u32> {
-        if self.state.hook == inet::PREROUTING && self.is_looped() {
+        if self.is_looped() {
             return Some(self.state.iif);
         }
         let zero = |address: Ipv4Addr| address.octets()[0] == 0;
@@ -152,19 +152,22 @@ impl<'s> Walk<'s, '_> {
             return Some(self.state.iif);
         }
         let discovery = self.l4.proto == ICMPV6 && src.is_unspecified() && is_link_local(dst);
-        if self.is_before_routing() && discovery {
+        if (self.is_before_routing() || self.state.hook == inet::INPUT) && discovery {
             return Some(self.state.iif);
         }
-        let key = self.key6(src, dst, flags, device);
+        let mut key = self.key6(src, dst, flags, device);
+        let by_source = flags & flag::DADDR == 0 && flags & flag::IIF != 0;
+        if by_source && self.state.hook == inet::FORWARD {
+            key.iif = self.state.oif;
+        }
         let found = self.sim.fib.lookup(&key).ok()?;
         if matches!(found.kind, RouteKind::Local | RouteKind::Anycast) {
             return None;
         }
-        let oif = found.hops.first()?.oif;
-        if device.is_some_and(|device| device != oif) {
-            return None;
+        match device {
+            Some(device) => found.uses(device).then_some(device),
+            None => found.hops.first().map(|hop| hop.oif),
         }
-        Some(oif)
     }
 
     fn kind6(&self, src: Ipv6Addr, dst: Ipv6Addr, flags: u32, device: Option<u32>) -> RouteKind {

@@ -409,6 +409,41 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
+    /// The checksums that a change must correct are there; without them nothing is written.
+    pub(super) fn has_checksums(&self, base: PayloadBase, kind: u32, offset: usize, flags: u32) -> bool {
+        const INTERNET: u32 = 1;
+        const SCTP: u32 = 2;
+        const PSEUDO_HEADER: u32 = 1;
+        let l4 = self.l4;
+        let start = match base {
+            PayloadBase::Network => 0,
+            PayloadBase::Transport => l4.offset,
+            PayloadBase::Inner => self.inner_offset().unwrap_or(usize::MAX / 2),
+            PayloadBase::Link | PayloadBase::Tunnel => return true,
+        };
+        if kind == INTERNET && self.skb.u16_at(start + offset).is_none() {
+            return false;
+        }
+        if kind == SCTP && l4.known && l4.proto == 132 && self.skb.data.len() < l4.offset + 12 {
+            return false;
+        }
+        if flags & PSEUDO_HEADER == 0 || !l4.known || l4.fragment != 0 {
+            return true;
+        }
+        let place = match l4.proto {
+            IPPROTO_TCP => 16,
+            // Without a checksum there is none to correct; cut off, nobody can tell.
+            IPPROTO_UDP => match self.skb.u16_at(l4.offset + 6) {
+                None | Some(0) => return true,
+                Some(_) => 6,
+            },
+            136 => 6,
+            58 => 2,
+            _ => return true,
+        };
+        self.skb.u16_at(l4.offset + place).is_some()
+    }
+
     /// Write to the packet; false: there is no such place.
     pub(super) fn write_payload(&mut self, base: PayloadBase, offset: usize, data: &[u8]) -> bool {
         let start = match base {

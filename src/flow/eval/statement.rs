@@ -46,13 +46,16 @@ impl<'s> Walk<'s, '_> {
                 base,
                 offset,
                 len,
-                ..
+                csum_type,
+                csum_offset,
+                csum_flags,
             } => {
                 let data = self.registers.get(at!(*sreg), *len as usize);
                 let Some(data) = data.map(<[u8]>::to_vec) else {
                     return Next::Break;
                 };
-                if self.write_payload(*base, *offset as usize, &data) {
+                let sums = self.has_checksums(*base, *csum_type, *csum_offset as usize, *csum_flags);
+                if sums && self.write_payload(*base, *offset as usize, &data) {
                     self.refresh_l4();
                     Next::Continue
                 } else {

@@ -35,6 +35,12 @@ impl<'s> Walk<'s, '_> {
                 "a frame for the bridge protocols themselves".into()
             });
         }
+        let to_bridge = self.sim.network.link(bridge).is_some_and(|link| {
+            self.skb.mac.is_some_and(|mac| link.address.as_slice() == mac.destination)
+        });
+        if to_bridge {
+            self.skb.pkt_type = pkt_type::HOST;
+        }
         if !self.run_hook(Family::Bridge, inet::PREROUTING, port, 0) {
             return;
         }
