@@ -93,7 +93,9 @@ impl PacketArgs {
             length: self.length,
             ttl: self.ttl,
             // Too large a number is refused with the rest of the packet.
-            dscp: self.dscp.map_or(0, |dscp| u8::try_from(dscp).unwrap_or(u8::MAX)),
+            dscp: self
+                .dscp
+                .map_or(0, |dscp| u8::try_from(dscp).unwrap_or(u8::MAX)),
             ether_src: self.ether_src,
             ether_dst: self.ether_dst,
             vlan: self.vlan,
@@ -166,15 +168,22 @@ pub fn parse_proto(text: &str) -> anyhow::Result<u8> {
     }
     let names: Vec<&str> = PROTOCOLS.iter().map(|(name, _)| *name).collect();
     let names = names.join(", ");
-    text.parse().with_context(|| format!("'{text}' is no protocol; use {names} or a number up to 255"))
+    text.parse()
+        .with_context(|| format!("'{text}' is no protocol; use {names} or a number up to 255"))
 }
 
 pub fn parse_flags(text: &str) -> anyhow::Result<u8> {
     let mut bits = 0;
-    for name in text.split(',').filter(|name| !name.is_empty() && *name != "none") {
+    for name in text
+        .split(',')
+        .filter(|name| !name.is_empty() && *name != "none")
+    {
         let Some((_, bit)) = TCP_FLAGS.iter().find(|(known, _)| *known == name) else {
             let names: Vec<&str> = TCP_FLAGS.iter().map(|(name, _)| *name).collect();
-            bail!("'{name}' is no TCP flag; the flags are {}", names.join(", "));
+            bail!(
+                "'{name}' is no TCP flag; the flags are {}",
+                names.join(", ")
+            );
         };
         bits |= bit;
     }
@@ -188,7 +197,9 @@ pub fn parse_state(text: &str) -> anyhow::Result<CtOverride> {
         "related" => CtOverride::Related,
         "invalid" => CtOverride::Invalid,
         "untracked" => CtOverride::Untracked,
-        other => bail!("'{other}' is no state; use new, established, related, invalid or untracked"),
+        other => {
+            bail!("'{other}' is no state; use new, established, related, invalid or untracked")
+        }
     })
 }
 
@@ -210,9 +221,9 @@ pub fn parse_fragment(text: &str) -> anyhow::Result<Fragment> {
         "last" => (185, false),
         other => {
             let number = other.strip_suffix('+').unwrap_or(other);
-            let offset: u16 = number
-                .parse()
-                .with_context(|| format!("'{other}' is no fragment; use first, later, last or an offset like 185+"))?;
+            let offset: u16 = number.parse().with_context(|| {
+                format!("'{other}' is no fragment; use first, later, last or an offset like 185+")
+            })?;
             (offset, number.len() != other.len())
         }
     };
@@ -223,7 +234,10 @@ pub fn parse_fragment(text: &str) -> anyhow::Result<Fragment> {
 }
 
 pub fn parse_hex(text: &str) -> anyhow::Result<Bytes> {
-    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
+    let digits: Vec<char> = text
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != ':')
+        .collect();
     if let Some(bad) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
         bail!("'{bad}' is no hex digit");
     }
@@ -244,11 +258,18 @@ fn parse_time(text: &str) -> anyhow::Result<i64> {
         Ok(seconds) => seconds,
         Err(_) => {
             let text = text.trim_end_matches('Z');
-            let formats = ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"];
+            let formats = [
+                "%Y-%m-%dT%H:%M:%S",
+                "%Y-%m-%d %H:%M:%S",
+                "%Y-%m-%dT%H:%M",
+                "%Y-%m-%d %H:%M",
+            ];
             formats
                 .iter()
                 .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
-                .with_context(|| format!("'{text}' is no time like 2024-01-31T13:00:00 or seconds since 1970"))?
+                .with_context(|| {
+                    format!("'{text}' is no time like 2024-01-31T13:00:00 or seconds since 1970")
+                })?
                 .and_utc()
                 .timestamp()
         }
@@ -264,17 +285,34 @@ mod tests {
 
     #[test]
     fn lines_are_split_as_a_shell_does() {
-        assert_eq!(split("a 'b c' \"d \\\" e\" f\\ g ''").unwrap(), ["a", "b c", "d \" e", "f g", ""]);
+        assert_eq!(
+            split("a 'b c' \"d \\\" e\" f\\ g ''").unwrap(),
+            ["a", "b c", "d \" e", "f g", ""]
+        );
         assert!(split("'open").is_err());
     }
 
     #[test]
     fn options_of_a_line() {
         let packet = parse_line("--iif eth0 --src 10.0.0.1 --dst 10.0.0.2 --proto tcp --dport 80 --tcp-flags syn,ack --mark 0x10 --fragment 185+").unwrap();
-        assert_eq!((packet.proto, packet.dport, packet.tcp_flags, packet.mark), (Some(6), Some(80), Some(18), Some(16)));
-        assert_eq!(packet.fragment, Some(Fragment { offset: 185, more: true }));
+        assert_eq!(
+            (packet.proto, packet.dport, packet.tcp_flags, packet.mark),
+            (Some(6), Some(80), Some(18), Some(16))
+        );
+        assert_eq!(
+            packet.fragment,
+            Some(Fragment {
+                offset: 185,
+                more: true
+            })
+        );
         let error = parse_line("--src 10.0.0").unwrap_err().to_string();
         assert!(error.contains("--src"), "{error}");
-        assert!(parse_line("--hex abc").unwrap_err().to_string().contains("--hex"));
+        assert!(
+            parse_line("--hex abc")
+                .unwrap_err()
+                .to_string()
+                .contains("--hex")
+        );
     }
 }

@@ -44,6 +44,7 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
         ruleset: &picture.ruleset,
         network: &picture.network,
         flows: &picture.flows,
+        ipsets: &picture.ipsets,
     });
     let words = Words::new(&simulator, &picture.ruleset, &picture.names);
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
@@ -88,7 +89,11 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
     }
     out.flush()?;
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn is_blank(line: &str) -> bool {
@@ -140,14 +145,23 @@ pub fn evidence(picture: &Snapshot, global: &Global) -> Value {
 
 fn evidence_lines(evidence: &Value) -> Vec<String> {
     let source = match evidence["source"].as_str() {
-        Some("snapshot") => format!("a snapshot of {}, {} s old", evidence["host"].as_str().unwrap_or(""), evidence["age_seconds"]),
+        Some("snapshot") => format!(
+            "a snapshot of {}, {} s old",
+            evidence["host"].as_str().unwrap_or(""),
+            evidence["age_seconds"]
+        ),
         _ => "the running kernel".to_owned(),
     };
-    let mut lines = vec![format!("rests on {source}, generation {}", evidence["generation"])];
+    let mut lines = vec![format!(
+        "rests on {source}, generation {}",
+        evidence["generation"]
+    )];
     lines.push("not looked at: BPF programs, other namespaces, offloaded flows".to_owned());
     lines
 }
 
 fn width() -> usize {
-    crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns)).max(40)
+    crossterm::terminal::size()
+        .map_or(80, |(columns, _)| usize::from(columns))
+        .max(40)
 }

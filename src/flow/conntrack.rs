@@ -498,7 +498,9 @@ impl Tracker<'_> {
                 return Err("TCP without a connection and not its beginning");
             }
             if next == tcp::ESTABLISHED && !self.tcp_loose {
-                return Err("TCP in the middle of an unknown connection (nf_conntrack_tcp_loose=0)");
+                return Err(
+                    "TCP in the middle of an unknown connection (nf_conntrack_tcp_loose=0)",
+                );
             }
             entry.tcp_state = Some(next);
             return Ok(());
@@ -771,6 +773,13 @@ mod tests {
         let answer = echo.invert().unwrap();
         assert_eq!((answer.sport, answer.dport), (77, 0));
         assert_eq!(answer.invert(), Some(echo));
-        assert_eq!(Tuple { dport: 0x0900, ..echo }.invert(), None);
+        assert_eq!(
+            Tuple {
+                dport: 0x0900,
+                ..echo
+            }
+            .invert(),
+            None
+        );
     }
 }

@@ -165,7 +165,11 @@ impl<'a> FibView<'a> {
     pub fn new(network: &'a Network) -> FibView<'a> {
         let rules4: Vec<_> = network.rules_of(FibFamily::Ip4).collect();
         let rules6: Vec<_> = network.rules_of(FibFamily::Ip6).collect();
-        let standard = [(0, table::LOCAL), (32766, table::MAIN), (32767, table::DEFAULT)];
+        let standard = [
+            (0, table::LOCAL),
+            (32766, table::MAIN),
+            (32767, table::DEFAULT),
+        ];
         let mut own4 = HashMap::new();
         for address in network.addresses.iter() {
             if let IpAddr::V4(own) = address.local.address {
@@ -370,7 +374,10 @@ impl<'a> FibView<'a> {
         if let Some(group) = rule.suppress_group
             && let Ok(group) = u32::try_from(group)
         {
-            let device = found.hops.first().and_then(|hop| self.network.link(hop.oif));
+            let device = found
+                .hops
+                .first()
+                .and_then(|hop| self.network.link(hop.oif));
             return device.is_some_and(|link| link.group == group);
         }
         false
@@ -398,7 +405,10 @@ impl<'a> FibView<'a> {
             return false;
         }
         if rule.l3mdev.unwrap_or(0) != 0
-            && self.vrf_table(key.oif).or(self.vrf_table(key.iif)).is_none()
+            && self
+                .vrf_table(key.oif)
+                .or(self.vrf_table(key.iif))
+                .is_none()
         {
             return false;
         }
@@ -425,7 +435,10 @@ impl<'a> FibView<'a> {
                 return false;
             }
         }
-        if rule.ipproto.is_some_and(|proto| proto != 0 && proto != key.proto) {
+        if rule
+            .ipproto
+            .is_some_and(|proto| proto != 0 && proto != key.proto)
+        {
             return false;
         }
         let port = |range: &Option<crate::model::network::PortRange>, port: u16| {
@@ -543,10 +556,10 @@ impl<'a> FibView<'a> {
             FibFamily::Ip6 => "ipv6",
         };
         self.network.link(oif).is_some_and(|link| {
-            let setting = self
-                .network
-                .sysctls
-                .interface(family, &link.name, "ignore_routes_with_linkdown");
+            let setting =
+                self.network
+                    .sysctls
+                    .interface(family, &link.name, "ignore_routes_with_linkdown");
             setting.unwrap_or(0) != 0
         })
     }
@@ -745,7 +758,12 @@ impl<'a> FibView<'a> {
 
     /// `fib_validate_source`: may a packet from `key.src` to `key.dst` come in on this device?
     /// `key.oif` is where it would go on.
-    pub fn validate4(&self, key: &FlowKey, device: u32, settings: &Settings) -> Result<(), SourceFault> {
+    pub fn validate4(
+        &self,
+        key: &FlowKey,
+        device: u32,
+        settings: &Settings,
+    ) -> Result<(), SourceFault> {
         let (IpAddr::V4(src), own) = (key.src, settings.device4(device)) else {
             return Ok(());
         };
@@ -791,7 +809,11 @@ impl<'a> FibView<'a> {
         if found.uses(device) || (found.kind == RouteKind::Local && device == LOOPBACK) {
             return Ok(());
         }
-        if !self.network.addresses_of(device).any(|a| a.local.address.is_ipv4()) {
+        if !self
+            .network
+            .addresses_of(device)
+            .any(|a| a.local.address.is_ipv4())
+        {
             return last_resort();
         }
         if filter == 1 {
@@ -977,7 +999,12 @@ pub(super) mod tests {
             ..device()
         };
         Network {
-            links: Arc::new(vec![link(1, "lo"), link(2, "a"), link(3, "b"), link(4, "c")]),
+            links: Arc::new(vec![
+                link(1, "lo"),
+                link(2, "a"),
+                link(3, "b"),
+                link(4, "c"),
+            ]),
             routes: Arc::new(Fib {
                 tables,
                 other: Vec::new(),
@@ -1013,14 +1040,47 @@ pub(super) mod tests {
         let view = FibView::new(&network);
         assert!(view.custom4);
         assert_eq!(oif(&view, &to("10.9.1.1")), Ok(2));
-        assert_eq!(oif(&view, &FlowKey { tos: 0x10, ..to("10.9.1.1") }), Ok(3));
-        assert_eq!(oif(&view, &FlowKey { mark: 1, ..to("8.8.8.8") }), Ok(4));
+        assert_eq!(
+            oif(
+                &view,
+                &FlowKey {
+                    tos: 0x10,
+                    ..to("10.9.1.1")
+                }
+            ),
+            Ok(3)
+        );
+        assert_eq!(
+            oif(
+                &view,
+                &FlowKey {
+                    mark: 1,
+                    ..to("8.8.8.8")
+                }
+            ),
+            Ok(4)
+        );
         // A throw route sends it on to the next rule.
-        assert_eq!(oif(&view, &FlowKey { mark: 1, ..to("10.9.1.1") }), Ok(2));
+        assert_eq!(
+            oif(
+                &view,
+                &FlowKey {
+                    mark: 1,
+                    ..to("10.9.1.1")
+                }
+            ),
+            Ok(2)
+        );
         assert_eq!(oif(&view, &to("192.168.1.1")), Err(NoWay::Blackhole));
         assert_eq!(view.lookup(&to("10.0.0.1")).unwrap().kind, RouteKind::Local);
-        assert_eq!(view.kind4("10.0.0.1".parse().unwrap(), Some(3)), RouteKind::Unicast);
-        assert_eq!(view.kind4("10.0.0.1".parse().unwrap(), None), RouteKind::Local);
+        assert_eq!(
+            view.kind4("10.0.0.1".parse().unwrap(), Some(3)),
+            RouteKind::Unicast
+        );
+        assert_eq!(
+            view.kind4("10.0.0.1".parse().unwrap(), None),
+            RouteKind::Local
+        );
     }
 
     #[test]

@@ -191,7 +191,9 @@ impl Skb {
         let Ok(found) = self.find_v6(Some(44)) else {
             return false;
         };
-        let more = self.u16_at(found.offset + 2).is_some_and(|word| word & 1 != 0);
+        let more = self
+            .u16_at(found.offset + 2)
+            .is_some_and(|word| word & 1 != 0);
         let end = 40 + usize::from(self.u16_at(4).unwrap_or(0));
         more && end.saturating_sub(found.offset + 8) % 8 != 0
     }
@@ -347,14 +349,20 @@ pub fn build(question: &Question, src: IpAddr, dst: IpAddr) -> Result<Skb, Quest
         _ if v6 => IPPROTO_ICMPV6,
         _ => IPPROTO_ICMP,
     });
-    let later = question.fragment.is_some_and(|fragment| fragment.offset > 0);
+    let later = question
+        .fragment
+        .is_some_and(|fragment| fragment.offset > 0);
     let mut body = if later {
         question.payload.clone()
     } else {
         transport(question, proto)
     };
     let head = if v6 { 40 } else { 20 };
-    let extra = if v6 && question.fragment.is_some() { 8 } else { 0 };
+    let extra = if v6 && question.fragment.is_some() {
+        8
+    } else {
+        0
+    };
     let natural = head + extra + body.len();
     if let Some(length) = question.length {
         let wanted = length as usize;
@@ -496,17 +504,18 @@ fn put_checksum(body: &mut [u8], src: IpAddr, dst: IpAddr, proto: u8) {
 
 /// Take an Ethernet frame apart.
 pub fn parse(bytes: &[u8]) -> Result<Skb, String> {
-    let header = bytes
-        .get(..14)
-        .ok_or_else(|| format!("a frame has 14 bytes of header, this has {} in all", bytes.len()))?;
+    let header = bytes.get(..14).ok_or_else(|| {
+        format!(
+            "a frame has 14 bytes of header, this has {} in all",
+            bytes.len()
+        )
+    })?;
     let mac = |at: usize| -> [u8; 6] { header[at..at + 6].try_into().unwrap_or_default() };
     let mut protocol = u16::from_be_bytes([header[12], header[13]]);
     let mut rest = &bytes[14..];
     let mut vlan = None;
     if matches!(protocol, ETH_P_8021Q | ETH_P_8021AD) {
-        let tag = rest
-            .get(..4)
-            .ok_or("the frame ends inside its VLAN tag")?;
+        let tag = rest.get(..4).ok_or("the frame ends inside its VLAN tag")?;
         vlan = Some((protocol, u16::from_be_bytes([tag[0], tag[1]])));
         protocol = u16::from_be_bytes([tag[2], tag[3]]);
         rest = &rest[4..];
@@ -611,7 +620,8 @@ mod tests {
     fn what_is_built_parses_with_good_checksums() {
         for (src, dst) in [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")] {
             for proto in [6, 17, 58, 1, 47] {
-                let skb = build(&question(proto), src.parse().unwrap(), dst.parse().unwrap()).unwrap();
+                let skb =
+                    build(&question(proto), src.parse().unwrap(), dst.parse().unwrap()).unwrap();
                 let mut frame = ethernet(&skb);
                 let parsed = parse(&frame).unwrap();
                 assert_eq!(parsed.checksums, Checksums::default(), "{src} {proto}");
@@ -636,7 +646,10 @@ mod tests {
         };
         let skb = build(&q, "fd00::1".parse().unwrap(), "fd00::2".parse().unwrap()).unwrap();
         let l4 = skb.l4();
-        assert_eq!((l4.known, l4.proto, l4.offset, l4.fragment), (true, 17, 0, 8));
+        assert_eq!(
+            (l4.known, l4.proto, l4.offset, l4.fragment),
+            (true, 17, 0, 8)
+        );
         assert!(skb.is_fragment());
         assert_eq!(skb.ports(), None);
     }

@@ -115,7 +115,12 @@ const PRI_NAT_SRC: i32 = 100;
 const PRI_BRNF: i32 = 0;
 
 impl Hooks {
-    pub fn build(program: &Program<'_>, network: &Network, legacy: &[LegacyHooks], br_netfilter: bool) -> Hooks {
+    pub fn build(
+        program: &Program<'_>,
+        network: &Network,
+        legacy: &[LegacyHooks],
+        br_netfilter: bool,
+    ) -> Hooks {
         let mut hooks = Hooks::default();
         let mut nat_since: [Option<(u64, u64)>; 2] = [None, None];
         for (id, code) in program.chains.iter().enumerate() {
@@ -205,7 +210,11 @@ impl Hooks {
         }
         (hooks.conntrack4, hooks.conntrack6) = (conntrack[0].is_some(), conntrack[1].is_some());
         for side in 0..2 {
-            let lists = if side == 0 { &mut hooks.ip } else { &mut hooks.ip6 };
+            let lists = if side == 0 {
+                &mut hooks.ip
+            } else {
+                &mut hooks.ip6
+            };
             let mut add = |hook: u8, priority, registered, function| {
                 lists[usize::from(hook)].push(Entry {
                     priority,
@@ -251,7 +260,13 @@ impl Hooks {
         hooks
     }
 
-    fn at_devices(&mut self, network: &Network, devices: &[crate::model::Name], entry: Entry, ingress: bool) {
+    fn at_devices(
+        &mut self,
+        network: &Network,
+        devices: &[crate::model::Name],
+        entry: Entry,
+        ingress: bool,
+    ) {
         let lists = if ingress {
             &mut self.ingress
         } else {
@@ -280,7 +295,9 @@ impl Hooks {
             }
         }
         for lists in [&mut self.nat4, &mut self.nat6] {
-            lists.iter_mut().for_each(|list| order(list, program, &[], Family::Ip, 0));
+            lists
+                .iter_mut()
+                .for_each(|list| order(list, program, &[], Family::Ip, 0));
         }
         for (hook, list) in self.arp.iter_mut().enumerate() {
             order(list, program, known, Family::Arp, hook as u32);
@@ -323,7 +340,13 @@ impl Hooks {
     }
 }
 
-fn order(list: &mut List, program: &Program<'_>, known: &[HookFunction], family: Family, hook: u32) {
+fn order(
+    list: &mut List,
+    program: &Program<'_>,
+    known: &[HookFunction],
+    family: Family,
+    hook: u32,
+) {
     // Where the kernel has told its order, that counts between equal priorities.
     let listed = |entry: &Entry| -> usize {
         let Function::Nft(chain) = entry.function else {
@@ -479,7 +502,13 @@ mod tests {
         })
     }
 
-    fn table(name: &str, family: Family, handle: u64, flags: u32, chains: Vec<Arc<Chain>>) -> Arc<Table> {
+    fn table(
+        name: &str,
+        family: Family,
+        handle: u64,
+        flags: u32,
+        chains: Vec<Arc<Chain>>,
+    ) -> Arc<Table> {
         Arc::new(Table {
             family,
             name: name.into(),
@@ -501,8 +530,20 @@ mod tests {
         let ruleset = Ruleset {
             generation: 1,
             tables: vec![
-                table("a", Family::Inet, 1, 0, vec![chain("one", 1, 1, 0), chain("two", 2, 1, 0)]),
-                table("b", Family::Ip, 2, 0, vec![chain("three", 1, 1, -10), chain("four", 2, 1, 0)]),
+                table(
+                    "a",
+                    Family::Inet,
+                    1,
+                    0,
+                    vec![chain("one", 1, 1, 0), chain("two", 2, 1, 0)],
+                ),
+                table(
+                    "b",
+                    Family::Ip,
+                    2,
+                    0,
+                    vec![chain("three", 1, 1, -10), chain("four", 2, 1, 0)],
+                ),
                 table("c", Family::Ip, 3, 1, vec![chain("asleep", 1, 1, 0)]),
             ],
         };

@@ -20,7 +20,7 @@ pub mod report;
 pub mod sets;
 pub mod settings;
 pub mod words;
-mod xtables;
+pub mod xtables;
 
 pub use packet::{Question, QuestionError};
 pub use path::{Simulator, Trace, World};

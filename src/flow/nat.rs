@@ -105,8 +105,10 @@ impl<'s> Walk<'s, '_> {
             self.translate_error(manip);
             return RuleVerdict::Accept;
         }
-        if matches!(self.ct_info, CtInfo::New | CtInfo::Related | CtInfo::RelatedReply)
-            && !entry.has(manip.done())
+        if matches!(
+            self.ct_info,
+            CtInfo::New | CtInfo::Related | CtInfo::RelatedReply
+        ) && !entry.has(manip.done())
         {
             let (family, hook) = (self.state.family, self.state.hook);
             for chain in self.sim.hooks.nat_at(family, hook) {
@@ -114,11 +116,19 @@ impl<'s> Walk<'s, '_> {
                 if self.is_over() || !matches!(verdict, RuleVerdict::Accept) {
                     return verdict;
                 }
-                if self.entry.as_deref().is_some_and(|entry| entry.has(manip.done())) {
+                if self
+                    .entry
+                    .as_deref()
+                    .is_some_and(|entry| entry.has(manip.done()))
+                {
                     break;
                 }
             }
-            if self.entry.as_deref().is_some_and(|entry| !entry.has(manip.done())) {
+            if self
+                .entry
+                .as_deref()
+                .is_some_and(|entry| !entry.has(manip.done()))
+            {
                 self.null_binding(manip);
             }
         }
@@ -375,11 +385,7 @@ impl<'s> Walk<'s, '_> {
             Some(IpAddr::V4(_)) if local => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             Some(IpAddr::V6(_)) if local => Some(IpAddr::V6(Ipv6Addr::LOCALHOST)),
             Some(IpAddr::V4(_)) => self.sim.fib.primary4(self.state.iif).map(IpAddr::V4),
-            Some(IpAddr::V6(dst)) => self
-                .sim
-                .fib
-                .redirect6(self.state.iif, dst)
-                .map(IpAddr::V6),
+            Some(IpAddr::V6(dst)) => self.sim.fib.redirect6(self.state.iif, dst).map(IpAddr::V6),
             None => None,
         };
         let Some(own) = own else {
@@ -536,7 +542,14 @@ fn hashed_address(tuple: &Tuple, min: IpAddr, max: IpAddr, flags: u32, zone: u16
 const JHASH_INITVAL: u32 = 0xdead_beef;
 
 fn mix(a: &mut u32, b: &mut u32, c: &mut u32) {
-    for (x, y, z, by) in [(0, 2, 1, 4), (1, 0, 2, 6), (2, 1, 0, 8), (0, 2, 1, 16), (1, 0, 2, 19), (2, 1, 0, 4)] {
+    for (x, y, z, by) in [
+        (0, 2, 1, 4),
+        (1, 0, 2, 6),
+        (2, 1, 0, 8),
+        (0, 2, 1, 16),
+        (1, 0, 2, 19),
+        (2, 1, 0, 4),
+    ] {
         let mut v = [*a, *b, *c];
         // v[x] loses v[y] and is mixed with it; v[y] gains v[z].
         v[x] = v[x].wrapping_sub(v[y]);
@@ -548,7 +561,15 @@ fn mix(a: &mut u32, b: &mut u32, c: &mut u32) {
 
 fn finish(a: u32, b: u32, c: u32) -> u32 {
     let mut v = [a, b, c];
-    for (x, y, by) in [(2, 1, 14), (0, 2, 11), (1, 0, 25), (2, 1, 16), (0, 2, 4), (1, 0, 14), (2, 1, 24)] {
+    for (x, y, by) in [
+        (2, 1, 14),
+        (0, 2, 11),
+        (1, 0, 25),
+        (2, 1, 16),
+        (0, 2, 4),
+        (1, 0, 14),
+        (2, 1, 24),
+    ] {
         v[x] ^= v[y];
         v[x] = v[x].wrapping_sub(v[y].rotate_left(by));
     }
@@ -645,7 +666,13 @@ mod tests {
             base_port: 0,
         };
         assert!(in_range(&tuple(), &range));
-        assert!(!in_range(&Tuple { sport: 4002, ..tuple() }, &range));
+        assert!(!in_range(
+            &Tuple {
+                sport: 4002,
+                ..tuple()
+            },
+            &range
+        ));
         assert!(!in_range(
             &Tuple {
                 src: "10.0.0.10".parse().unwrap(),

@@ -124,11 +124,17 @@ pub enum QuestionError {
     Missing(&'static str),
     #[error("--src {src} and --dst {dst} are of different families; give two of one")]
     Families { src: IpAddr, dst: IpAddr },
-    #[error("--iif '{0}': there is no such device; 'ip link' lists the devices of this network namespace")]
+    #[error(
+        "--iif '{0}': there is no such device; 'ip link' lists the devices of this network namespace"
+    )]
     UnknownDevice(String),
-    #[error("--iif '{0}': the device is down and receives nothing; bring it up or name another one")]
+    #[error(
+        "--iif '{0}': the device is down and receives nothing; bring it up or name another one"
+    )]
     DeviceDown(String),
-    #[error("--{option} makes no sense with protocol {proto}, which has no ports; use tcp, udp, udplite, sctp or dccp")]
+    #[error(
+        "--{option} makes no sense with protocol {proto}, which has no ports; use tcp, udp, udplite, sctp or dccp"
+    )]
     NoPorts { option: &'static str, proto: String },
     #[error("--{0} makes no sense without --proto; name the protocol")]
     NoProtocol(&'static str),
@@ -136,7 +142,9 @@ pub enum QuestionError {
     FlagsWithout(String),
     #[error("--{option} makes no sense with protocol {proto}; use --proto icmp or icmpv6")]
     IcmpWithout { option: &'static str, proto: String },
-    #[error("--proto {proto} belongs to the other family than {address}; use icmp with IPv4 and icmpv6 with IPv6")]
+    #[error(
+        "--proto {proto} belongs to the other family than {address}; use icmp with IPv4 and icmpv6 with IPv6"
+    )]
     IcmpFamily { proto: String, address: IpAddr },
     #[error("--hex is a whole frame and --{0} is a field of one; give one of them")]
     FrameAndField(&'static str),
@@ -144,11 +152,21 @@ pub enum QuestionError {
     FrameWithoutDevice,
     #[error("--hex: {0}")]
     Frame(String),
-    #[error("--length {given}: the packet's headers and payload take {needed} bytes; give at least {least}")]
-    Length { given: u32, needed: usize, least: usize },
-    #[error("--{0} describes an arriving frame; give --iif too, or leave it out for packets this machine sends")]
+    #[error(
+        "--length {given}: the packet's headers and payload take {needed} bytes; give at least {least}"
+    )]
+    Length {
+        given: u32,
+        needed: usize,
+        least: usize,
+    },
+    #[error(
+        "--{0} describes an arriving frame; give --iif too, or leave it out for packets this machine sends"
+    )]
     OnlyArriving(&'static str),
-    #[error("--uid and --gid are of sockets of this machine; leave them out for a packet that arrives on '{0}'")]
+    #[error(
+        "--uid and --gid are of sockets of this machine; leave them out for a packet that arrives on '{0}'"
+    )]
     OwnerOfArriving(String),
     #[error("--dscp {0}: values are 0 to 63")]
     Dscp(u8),

@@ -16,7 +16,9 @@ use super::report::{
     Branch, Check, ConntrackStep, Decision, Fate, Outcome, Place, RuleVerdict, Step, Uncertainty,
 };
 use super::settings::Settings;
+use super::xtables::ipset::IpSets;
 use crate::model::conntrack::{Flow, status};
+use crate::model::ipset::IpSet;
 use crate::model::{Family, Network, Ruleset};
 use std::net::IpAddr;
 
@@ -26,6 +28,7 @@ pub struct World<'a> {
     pub ruleset: &'a Ruleset,
     pub network: &'a Network,
     pub flows: &'a [Flow],
+    pub ipsets: &'a [IpSet],
 }
 
 /// A picture made ready for questions.
@@ -36,6 +39,7 @@ pub struct Simulator<'a> {
     pub fib: FibView<'a>,
     pub settings: Settings,
     pub flows: Table<'a>,
+    pub ipsets: IpSets<'a>,
 }
 
 /// An answer.
@@ -181,6 +185,7 @@ impl<'a> Simulator<'a> {
             fib: FibView::new(world.network),
             settings,
             flows: Table::new(world.flows),
+            ipsets: IpSets::new(world.ipsets),
             program,
         }
     }
@@ -310,7 +315,12 @@ const MAX_OPTIONS: usize = 17;
 
 impl<'s, 'a> Walk<'s, 'a> {
     /// Something nobody knows: the first option is taken, unless this walk is about another one.
-    pub(super) fn decide(&mut self, what: impl FnOnce() -> String, options: &[&str], likely: bool) -> usize {
+    pub(super) fn decide(
+        &mut self,
+        what: impl FnOnce() -> String,
+        options: &[&str],
+        likely: bool,
+    ) -> usize {
         let place = self.decisions.len();
         let taken = self.script.get(place).copied().unwrap_or(0);
         self.decisions.push(Decision {
@@ -351,7 +361,12 @@ impl<'s, 'a> Walk<'s, 'a> {
         self.fate.is_some()
     }
 
-    pub(super) fn check(&mut self, name: &'static str, passed: bool, detail: impl FnOnce() -> String) {
+    pub(super) fn check(
+        &mut self,
+        name: &'static str,
+        passed: bool,
+        detail: impl FnOnce() -> String,
+    ) {
         if self.record {
             self.steps.push(Step::Check(Check {
                 name,
@@ -438,8 +453,14 @@ impl<'s, 'a> Walk<'s, 'a> {
     fn run_function(&mut self, entry: &HookEntry) {
         match entry.function {
             Function::Nft(chain) => {
-                let kind = self.sim.program.chain(chain).and_then(|chain| chain.base.as_ref());
-                if kind.is_some_and(|base| &*base.kind == "route") && self.state.hook == inet::OUTPUT {
+                let kind = self
+                    .sim
+                    .program
+                    .chain(chain)
+                    .and_then(|chain| chain.base.as_ref());
+                if kind.is_some_and(|base| &*base.kind == "route")
+                    && self.state.hook == inet::OUTPUT
+                {
                     self.run_route_chain(chain);
                 } else {
                     let verdict = self.run_base_chain(chain);
@@ -581,12 +602,15 @@ impl<'s, 'a> Walk<'s, 'a> {
 
 /// Rules that matched, for those who only want those.
 pub fn matched(trace: &Trace) -> impl Iterator<Item = (Place, usize, &RuleVerdict)> {
-    trace.steps.iter().flat_map(|step| match step {
-        Step::Chain(chain) => chain.rules.as_slice(),
-        _ => &[],
-    })
-    .filter_map(|rule| match &rule.outcome {
-        Outcome::Matched(verdict) => Some((rule.place, rule.rule, verdict)),
-        Outcome::Failed(_) => None,
-    })
+    trace
+        .steps
+        .iter()
+        .flat_map(|step| match step {
+            Step::Chain(chain) => chain.rules.as_slice(),
+            _ => &[],
+        })
+        .filter_map(|rule| match &rule.outcome {
+            Outcome::Matched(verdict) => Some((rule.place, rule.rule, verdict)),
+            Outcome::Failed(_) => None,
+        })
 }

@@ -68,7 +68,10 @@ impl Fate {
 pub enum Place {
     Nft(ChainId),
     /// Table and chain of the legacy backend.
-    Legacy { table: usize, chain: usize },
+    Legacy {
+        table: usize,
+        chain: usize,
+    },
 }
 
 /// What a rule said.

@@ -45,7 +45,8 @@ pub struct Settings {
 impl Settings {
     pub fn read(network: &Network) -> Settings {
         let sysctls: &Sysctls = &network.sysctls;
-        let on = |path: &str, default: bool| sysctls.number(path).map_or(default, |value| value != 0);
+        let on =
+            |path: &str, default: bool| sysctls.number(path).map_or(default, |value| value != 0);
         let either = |device: &str, key: &str| {
             [device, "all"]
                 .into_iter()
@@ -66,7 +67,10 @@ impl Settings {
                     src_valid_mark: either(name, "src_valid_mark"),
                     send_redirects: either(name, "send_redirects"),
                     bc_forwarding: own("ipv4", "bc_forwarding") != 0
-                        && sysctls.interface("ipv4", "all", "bc_forwarding").unwrap_or(0) != 0,
+                        && sysctls
+                            .interface("ipv4", "all", "bc_forwarding")
+                            .unwrap_or(0)
+                            != 0,
                     drop_unicast_in_l2_multicast: either(name, "drop_unicast_in_l2_multicast"),
                     ignore_linkdown: own("ipv4", "ignore_routes_with_linkdown") != 0,
                 },

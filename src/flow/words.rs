@@ -80,7 +80,11 @@ impl<'a> Words<'a> {
         if let Some(text) = self.texts.borrow().get(&(chain, rule)) {
             return text.clone();
         }
-        let found = self.sim.program.chain(chain).and_then(|chain| chain.rules.get(rule));
+        let found = self
+            .sim
+            .program
+            .chain(chain)
+            .and_then(|chain| chain.rules.get(rule));
         let text: Rc<str> = match (self.view(chain), found) {
             (Some(view), Some(rule)) => facts::rule_text_stateless(&view, self.names, rule).into(),
             _ => "".into(),
@@ -94,7 +98,11 @@ impl<'a> Words<'a> {
         let Place::Nft(chain) = place else {
             return String::new();
         };
-        let found = self.sim.program.chain(chain).and_then(|chain| chain.rules.get(rule));
+        let found = self
+            .sim
+            .program
+            .chain(chain)
+            .and_then(|chain| chain.rules.get(rule));
         let (Some(view), Some(rule)) = (self.view(chain), found) else {
             return String::new();
         };
@@ -108,10 +116,9 @@ impl<'a> Words<'a> {
         };
         let whole = upto(op + 1);
         // What stood before the failing statement is not repeated.
-        let before = (0..=op)
-            .rev()
-            .map(upto)
-            .find(|before| !before.is_empty() && whole.len() > before.len() && whole.starts_with(&**before));
+        let before = (0..=op).rev().map(upto).find(|before| {
+            !before.is_empty() && whole.len() > before.len() && whole.starts_with(&**before)
+        });
         match before {
             Some(before) => whole[before.len()..].trim().to_owned(),
             None => whole,
@@ -139,7 +146,9 @@ impl<'a> Words<'a> {
         match place {
             Place::Nft(id) => {
                 let chain = self.sim.program.chain(id);
-                chain.and_then(|chain| chain.rules.get(rule)).map_or(0, |rule| rule.handle)
+                chain
+                    .and_then(|chain| chain.rules.get(rule))
+                    .map_or(0, |rule| rule.handle)
             }
             Place::Legacy { .. } => rule as u64 + 1,
         }
@@ -259,7 +268,12 @@ impl<'a> Words<'a> {
         };
         put("src", headers.src.map(|a| a.to_string().into()));
         put("dst", headers.dst.map(|a| a.to_string().into()));
-        put("proto", headers.proto.map(|p| super::packet::protocol_name(p).into()));
+        put(
+            "proto",
+            headers
+                .proto
+                .map(|p| super::packet::protocol_name(p).into()),
+        );
         put("sport", headers.sport.map(Into::into));
         put("dport", headers.dport.map(Into::into));
         out
@@ -273,7 +287,11 @@ impl<'a> Words<'a> {
         }
         packet.extend(Self::headers_json(&trace.first));
         packet.insert("length".into(), trace.first.length.into());
-        let steps: Vec<Value> = trace.steps.iter().map(|step| self.step_json(step)).collect();
+        let steps: Vec<Value> = trace
+            .steps
+            .iter()
+            .map(|step| self.step_json(step))
+            .collect();
         let mut out = json!({
             "packet": packet,
             "steps": steps,
@@ -299,7 +317,10 @@ impl<'a> Words<'a> {
     }
 
     fn dropped_by(&self, trace: &Trace) -> Value {
-        let Some((place, step)) = trace.dropped_by.and_then(|at| Some((at, trace.steps.get(at)?))) else {
+        let Some((place, step)) = trace
+            .dropped_by
+            .and_then(|at| Some((at, trace.steps.get(at)?)))
+        else {
             return Value::Null;
         };
         let mut out = json!({"step": place});
@@ -332,7 +353,11 @@ impl<'a> Words<'a> {
                 Step::Chain(chain) => self.chain_lines(chain, &mut out),
                 Step::Nat(nat) => {
                     let side = if nat.source { "source" } else { "destination" };
-                    let note = if nat.unknown_port { " (the port is drawn at random)" } else { "" };
+                    let note = if nat.unknown_port {
+                        " (the port is drawn at random)"
+                    } else {
+                        ""
+                    };
                     out.push(format!("nat: {side} {} becomes {}{note}", nat.from, nat.to));
                 }
                 Step::Route(route) => {
@@ -369,13 +394,23 @@ impl<'a> Words<'a> {
             }
         }
         let by = self.ended_by(trace);
-        let oif = trace.oif.map(|index| format!(" by {}", self.device(index))).unwrap_or_default();
+        let oif = trace
+            .oif
+            .map(|index| format!(" by {}", self.device(index)))
+            .unwrap_or_default();
         out.push(format!("=> {}{oif}{by}", trace.fate.word()));
         for one in &trace.uncertain {
             out.push(format!("uncertain: {}", one.what));
             for branch in &one.branches {
-                let oif = branch.oif.map(|index| format!(" by {}", self.device(index)));
-                out.push(format!("  if {}: {}{}", branch.assume, branch.fate.word(), oif.unwrap_or_default()));
+                let oif = branch
+                    .oif
+                    .map(|index| format!(" by {}", self.device(index)));
+                out.push(format!(
+                    "  if {}: {}{}",
+                    branch.assume,
+                    branch.fate.word(),
+                    oif.unwrap_or_default()
+                ));
             }
         }
         out.iter().flat_map(|line| wrap(line, width)).collect()
@@ -390,7 +425,10 @@ impl<'a> Words<'a> {
                     Some(rule) => format!("rule {}", self.handle(rule.place, rule.rule)),
                     None => "the policy".into(),
                 };
-                format!(", {what} of {} {} {}", facts.family, facts.table, facts.chain)
+                format!(
+                    ", {what} of {} {} {}",
+                    facts.family, facts.table, facts.chain
+                )
             }
             _ => String::new(),
         }
@@ -398,7 +436,10 @@ impl<'a> Words<'a> {
 
     fn chain_lines(&self, step: &ChainStep, out: &mut Vec<String>) {
         let facts = self.chain_facts(step.place).unwrap_or_default();
-        let priority = facts.priority.map(|p| format!(" priority {p}")).unwrap_or_default();
+        let priority = facts
+            .priority
+            .map(|p| format!(" priority {p}"))
+            .unwrap_or_default();
         let by = if step.by_policy { " (policy)" } else { "" };
         out.push(format!(
             "{}: {} {} {}{priority}: {}{by}",
@@ -427,7 +468,11 @@ impl<'a> Words<'a> {
                 }
                 Outcome::Failed(op) => {
                     let failed = self.failed(rule.place, rule.rule, *op);
-                    let failed = if *failed == *text { "no match".into() } else { format!("not: {failed}") };
+                    let failed = if *failed == *text {
+                        "no match".into()
+                    } else {
+                        format!("not: {failed}")
+                    };
                     out.push(format!("{indent}- {handle}: {text}  [{failed}]"));
                 }
             }
@@ -451,7 +496,10 @@ fn packet_line(trace: &Trace, iif: Option<&str>) -> String {
         (Some(address), port) => super::report::Endpoint { address, port }.to_string(),
         (None, _) => "?".into(),
     };
-    let proto = first.proto.map(super::packet::protocol_name).unwrap_or_default();
+    let proto = first
+        .proto
+        .map(super::packet::protocol_name)
+        .unwrap_or_default();
     let from = match iif {
         Some(iif) => format!("arrives on {iif}"),
         None => "sent by this machine".into(),
@@ -471,9 +519,15 @@ fn wrap(line: &str, width: usize) -> Vec<String> {
     let mut out = Vec::new();
     let mut rest = line.to_owned();
     while rest.chars().count() > width {
-        let limit: usize = rest.char_indices().nth(width).map_or(rest.len(), |(at, _)| at);
+        let limit: usize = rest
+            .char_indices()
+            .nth(width)
+            .map_or(rest.len(), |(at, _)| at);
         let start = if out.is_empty() { 0 } else { indent };
-        let cut = rest[..limit].rfind(' ').filter(|cut| *cut > start + 8).unwrap_or(limit);
+        let cut = rest[..limit]
+            .rfind(' ')
+            .filter(|cut| *cut > start + 8)
+            .unwrap_or(limit);
         let next = rest[cut..].trim_start().to_owned();
         rest.truncate(cut);
         out.push(rest);
@@ -491,9 +545,16 @@ mod tests {
     fn long_lines_are_broken_at_spaces() {
         let line = "  + 12: tcp dport { 22, 80, 443, 8080, 8443 } counter jump services_of_the_inside -> jump";
         let lines = wrap(line, 40);
-        assert!(lines.iter().all(|line| line.chars().count() <= 40), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 40),
+            "{lines:?}"
+        );
         assert!(lines[1].starts_with("      "));
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let words = |text: &str| {
+            text.split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(words(&lines.join(" ")), words(line));
         assert_eq!(wrap("short", 40), ["short"]);
         // Nothing to break at: it is cut, and ends.

@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub network: Network,
     pub names: Names,
     pub flows: Vec<Flow>,
+    #[serde(default)]
+    pub ipsets: Vec<super::ipset::IpSet>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
 }

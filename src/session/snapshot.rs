@@ -5,6 +5,7 @@
 use super::picture::{Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source};
 use super::system;
 use crate::kernel::conntrack;
+use crate::kernel::ipset_elements;
 use crate::kernel::machine;
 use crate::kernel::netlink::{Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, LoadError, ReadElements};
@@ -58,6 +59,10 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
         missing.push(format!("connections: {error}"));
         Vec::new()
     });
+    let ipsets = ipset_elements::read_ipsets().unwrap_or_else(|error| {
+        missing.push(format!("ipsets: {error}"));
+        Vec::new()
+    });
     Ok(Snapshot {
         program: env!("CARGO_PKG_VERSION").into(),
         host: host_name(),
@@ -68,6 +73,7 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
         ruleset,
         network,
         flows,
+        ipsets,
         missing,
     })
 }
@@ -227,6 +233,7 @@ mod tests {
             network: Default::default(),
             names: Default::default(),
             flows: Vec::new(),
+            ipsets: Vec::new(),
             missing: vec!["x".into()],
         }
     }

@@ -95,7 +95,9 @@ fn chunks(skb: &Skb, offset: usize) -> Option<Vec<Chunk>> {
     let mut alone = false;
     let mut at = offset + 12;
     while at < skb.data.len() {
-        let (Some(kind), Some(flags), Some(length)) = (skb.u8_at(at), skb.u8_at(at + 1), skb.u16_at(at + 2)) else {
+        let (Some(kind), Some(flags), Some(length)) =
+            (skb.u8_at(at), skb.u8_at(at + 1), skb.u16_at(at + 2))
+        else {
             break;
         };
         alone |= matches!(kind, INIT | INIT_ACK | SHUTDOWN_COMPLETE);
@@ -115,7 +117,12 @@ fn tag_at(skb: &Skb, at: usize) -> Option<u32> {
 }
 
 /// `nf_conntrack_sctp_packet`: the state goes on, or the packet does not belong.
-pub(super) fn packet(skb: &Skb, offset: usize, entry: &mut Entry, direction: u8) -> Result<(), &'static str> {
+pub(super) fn packet(
+    skb: &Skb,
+    offset: usize,
+    entry: &mut Entry,
+    direction: u8,
+) -> Result<(), &'static str> {
     const WRONG_TAG: &str = "an SCTP verification tag that is not the association's";
     let Some(tag) = tag_at(skb, offset + 4) else {
         return Err("the SCTP header is cut off");
@@ -140,21 +147,32 @@ pub(super) fn packet(skb: &Skb, offset: usize, entry: &mut Entry, direction: u8)
                     if tag != 0 {
                         return Err(WRONG_TAG);
                     }
-                    entry.sctp_tags[1] = tag_at(skb, chunk.at + 4).ok_or("the SCTP INIT is cut off")?;
+                    entry.sctp_tags[1] =
+                        tag_at(skb, chunk.at + 4).ok_or("the SCTP INIT is cut off")?;
                 }
                 HEARTBEAT => entry.sctp_tags[0] = tag,
                 _ => entry.sctp_tags[1] = tag,
             }
         }
     }
-    let exempt = [INIT, SHUTDOWN_COMPLETE, COOKIE_ECHO, ABORT, SHUTDOWN_ACK, HEARTBEAT, HEARTBEAT_ACK];
+    let exempt = [
+        INIT,
+        SHUTDOWN_COMPLETE,
+        COOKIE_ECHO,
+        ABORT,
+        SHUTDOWN_ACK,
+        HEARTBEAT,
+        HEARTBEAT_ACK,
+    ];
     if !exempt.into_iter().any(has) && tag != entry.sctp_tags[own] {
         return Err(WRONG_TAG);
     }
     for chunk in &chunks {
         let wanted = match chunk.kind {
             INIT => Some(0),
-            ABORT | SHUTDOWN_COMPLETE if chunk.flags & FLAG_T != 0 => Some(entry.sctp_tags[1 - own]),
+            ABORT | SHUTDOWN_COMPLETE if chunk.flags & FLAG_T != 0 => {
+                Some(entry.sctp_tags[1 - own])
+            }
             ABORT | SHUTDOWN_COMPLETE | COOKIE_ECHO => Some(entry.sctp_tags[own]),
             _ => None,
         };

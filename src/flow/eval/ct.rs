@@ -95,7 +95,8 @@ impl<'s> Walk<'s, '_> {
                     key::PROTO_SRC => Some(tuple.sport.to_be_bytes().to_vec()),
                     key::PROTO_DST => Some(tuple.dport.to_be_bytes().to_vec()),
                     _ => {
-                        return self.break_or_not(|| format!("ct key {key}, which is not understood"));
+                        return self
+                            .break_or_not(|| format!("ct key {key}, which is not understood"));
                     }
                 };
                 match value {
@@ -118,7 +119,10 @@ impl<'s> Walk<'s, '_> {
     pub(super) fn ct_store(&mut self, sreg: usize, key: u32) -> Next<'s> {
         if key == key::ZONE {
             if self.entry.is_none() && self.template.is_none() {
-                let zone = self.registers.get(sreg, 2).map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]));
+                let zone = self
+                    .registers
+                    .get(sreg, 2)
+                    .map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]));
                 self.set_template(zone);
             }
             return Next::Continue;

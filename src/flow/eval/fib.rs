@@ -56,7 +56,8 @@ impl<'s> Walk<'s, '_> {
                 self.store_device(dreg, wanted, flags, found);
             }
             other => {
-                return self.break_or_not(|| format!("fib result {other}, which is not understood"));
+                return self
+                    .break_or_not(|| format!("fib result {other}, which is not understood"));
             }
         }
         Next::Continue
@@ -70,7 +71,11 @@ impl<'s> Walk<'s, '_> {
         } else {
             let mut name = [0; 16];
             let link = found.and_then(|index| self.sim.network.link(index));
-            for (place, byte) in name.iter_mut().take(15).zip(link.iter().flat_map(|l| l.name.bytes())) {
+            for (place, byte) in name
+                .iter_mut()
+                .take(15)
+                .zip(link.iter().flat_map(|l| l.name.bytes()))
+            {
                 *place = byte;
             }
             self.registers.put(dreg, &name);
@@ -82,7 +87,13 @@ impl<'s> Walk<'s, '_> {
         (self.is_before_routing() || self.state.hook == inet::INPUT) && self.state.iif == LOOPBACK
     }
 
-    fn fib_device4(&mut self, src: Ipv4Addr, dst: Ipv4Addr, flags: u32, device: Option<u32>) -> Option<u32> {
+    fn fib_device4(
+        &mut self,
+        src: Ipv4Addr,
+        dst: Ipv4Addr,
+        flags: u32,
+        device: Option<u32>,
+    ) -> Option<u32> {
         if self.is_looped() {
             return Some(self.state.iif);
         }
@@ -146,7 +157,13 @@ impl<'s> Walk<'s, '_> {
         key
     }
 
-    fn fib_device6(&mut self, src: Ipv6Addr, dst: Ipv6Addr, flags: u32, device: Option<u32>) -> Option<u32> {
+    fn fib_device6(
+        &mut self,
+        src: Ipv6Addr,
+        dst: Ipv6Addr,
+        flags: u32,
+        device: Option<u32>,
+    ) -> Option<u32> {
         const ICMPV6: u8 = 58;
         if self.is_looped() {
             return Some(self.state.iif);
@@ -214,7 +231,11 @@ impl<'s> Walk<'s, '_> {
         match key {
             CLASSID => self.registers.put_u32(dreg, 0),
             NEXTHOP4 | NEXTHOP6 => {
-                let family = if key == NEXTHOP4 { Family::Ip } else { Family::Ip6 };
+                let family = if key == NEXTHOP4 {
+                    Family::Ip
+                } else {
+                    Family::Ip6
+                };
                 if self.state.family != family {
                     return Next::Break;
                 }

@@ -47,7 +47,13 @@ pub mod key {
 }
 
 impl<'s> Walk<'s, '_> {
-    pub(super) fn payload(&mut self, dreg: usize, base: PayloadBase, offset: usize, len: usize) -> Next<'s> {
+    pub(super) fn payload(
+        &mut self,
+        dreg: usize,
+        base: PayloadBase,
+        offset: usize,
+        len: usize,
+    ) -> Next<'s> {
         let mut own = [0u8; 256];
         let Some(out) = own.get_mut(..len) else {
             return Next::Break;
@@ -58,7 +64,9 @@ impl<'s> Walk<'s, '_> {
                 let l4 = self.l4;
                 // Loads of 1, 2 or 4 aligned bytes do not look at the fragment offset.
                 let fast = matches!(len, 1 | 2 | 4) && offset.is_multiple_of(len);
-                l4.known && (fast || l4.fragment == 0) && copy(&self.skb.data, l4.offset + offset, out)
+                l4.known
+                    && (fast || l4.fragment == 0)
+                    && copy(&self.skb.data, l4.offset + offset, out)
             }
             PayloadBase::Link => self.link_bytes(offset, out),
             PayloadBase::Inner => self
@@ -190,7 +198,12 @@ impl<'s> Walk<'s, '_> {
                     ),
                 }
             }
-            key::IIFTYPE | key::OIFTYPE | key::IIFGROUP | key::OIFGROUP | key::IIFKIND | key::OIFKIND => {
+            key::IIFTYPE
+            | key::OIFTYPE
+            | key::IIFGROUP
+            | key::OIFGROUP
+            | key::IIFKIND
+            | key::OIFKIND => {
                 return self.meta_device(dreg, key);
             }
             key::TIME_NS | key::TIME_DAY | key::TIME_HOUR => self.meta_time(dreg, key),
@@ -215,9 +228,10 @@ impl<'s> Walk<'s, '_> {
             }
             key::SECMARK => self.registers.put_u32(dreg, 0),
             key::SECPATH => self.registers.put(dreg, &[0]),
-            key::CPU => self
-                .registers
-                .put_unknown(dreg, 4, "the CPU that handles the packet".into()),
+            key::CPU => {
+                self.registers
+                    .put_unknown(dreg, 4, "the CPU that handles the packet".into())
+            }
             key::PRANDOM => self
                 .registers
                 .put_unknown(dreg, 4, "a random number".into()),
@@ -287,13 +301,19 @@ impl<'s> Walk<'s, '_> {
                 let day = (4 + seconds.div_euclid(DAY)).rem_euclid(7);
                 self.registers.put(dreg, &[day as u8]);
             }
-            _ => self
-                .registers
-                .put_u32(dreg, seconds.rem_euclid(DAY) as u32),
+            _ => self.registers.put_u32(dreg, seconds.rem_euclid(DAY) as u32),
         }
     }
 
-    pub(super) fn exthdr(&mut self, dreg: usize, kind: u8, offset: usize, len: usize, flags: u32, op: u32) -> Next<'s> {
+    pub(super) fn exthdr(
+        &mut self,
+        dreg: usize,
+        kind: u8,
+        offset: usize,
+        len: usize,
+        flags: u32,
+        op: u32,
+    ) -> Next<'s> {
         const PRESENT: u32 = 1;
         let (asked, found): (bool, Option<Vec<u8>>) = match op {
             0 => {
@@ -329,7 +349,8 @@ impl<'s> Walk<'s, '_> {
                 None => (false, None),
             },
             _ => {
-                return self.break_or_not(|| format!("header option kind {op}, which is not understood"));
+                return self
+                    .break_or_not(|| format!("header option kind {op}, which is not understood"));
             }
         };
         if flags & PRESENT != 0 {
@@ -410,7 +431,13 @@ impl<'s> Walk<'s, '_> {
     }
 
     /// The checksums that a change must correct are there; without them nothing is written.
-    pub(super) fn has_checksums(&self, base: PayloadBase, kind: u32, offset: usize, flags: u32) -> bool {
+    pub(super) fn has_checksums(
+        &self,
+        base: PayloadBase,
+        kind: u32,
+        offset: usize,
+        flags: u32,
+    ) -> bool {
         const INTERNET: u32 = 1;
         const SCTP: u32 = 2;
         const PSEUDO_HEADER: u32 = 1;

@@ -156,7 +156,9 @@ impl<'s, 'a> Walk<'s, 'a> {
             };
             at += 1;
             if self.budget == 0 {
-                self.stuck("the chains send packets around in circles; the kernel refuses such rules");
+                self.stuck(
+                    "the chains send packets around in circles; the kernel refuses such rules",
+                );
                 return (RuleVerdict::Drop, false, seen);
             }
             self.budget -= 1;
@@ -228,7 +230,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn run_rule(&mut self, chain: ChainId, rule: &'s RuleCode) -> Ran<'s> {
         for (place, op) in rule.ops.iter().enumerate() {
-            match self.run_op(chain, rule, op) {
+            match self.run_op(chain, op) {
                 Next::Continue => {}
                 Next::Break => return Ran::Broke(place),
                 Next::Verdict(Target::Continue) => {}
@@ -240,7 +242,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         Ran::Through
     }
 
-    fn run_op(&mut self, chain: ChainId, rule: &'s RuleCode, op: &'s Op) -> Next<'s> {
+    fn run_op(&mut self, chain: ChainId, op: &'s Op) -> Next<'s> {
         match op {
             Op::Payload {
                 dreg,
@@ -278,8 +280,8 @@ impl<'s, 'a> Walk<'s, 'a> {
             } => self.ct_load(*dreg, *key, *direction),
             Op::Nothing => Next::Continue,
             Op::Other(expression) => self.other(chain, expression),
-            Op::Match(extension) => self.xt_match(extension, rule.compat),
-            Op::Target(extension) => self.xt_target(extension, rule.compat),
+            Op::Match(extension) => self.xt_match(extension),
+            Op::Target(extension) => self.xt_target(extension),
             Op::Unknown(what) => {
                 let what = what.clone();
                 self.break_or_not(move || what)

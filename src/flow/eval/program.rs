@@ -2,8 +2,10 @@
 //! A chain is compiled when a packet first comes to it.
 
 use crate::flow::sets::SetIndex;
+use crate::flow::xtables::Code;
 use crate::kernel::nf_tables::decode;
 use crate::model::expression::{BitwiseOp, CmpOp, PayloadBase, Xtables};
+use crate::model::xtables::ExtensionKind;
 use crate::model::{Chain, Data, Expression, Family, Name, Object, Ruleset, Set, Table, Verdict};
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -83,8 +85,8 @@ pub enum Op {
     },
     /// Changes nothing that a packet's way depends on: counters, logs.
     Nothing,
-    Match(Box<Xtables>),
-    Target(Box<Xtables>),
+    Match(Box<Code>),
+    Target(Box<Code>),
     Other(Box<Expression>),
     Unknown(String),
 }
@@ -93,8 +95,6 @@ pub enum Op {
 pub struct RuleCode {
     pub handle: u64,
     pub ops: Box<[Op]>,
-    /// `NFTA_RULE_COMPAT_PROTO` and flags.
-    pub compat: Option<(u32, u32)>,
 }
 
 pub struct TableCode<'a> {
@@ -187,12 +187,10 @@ impl<'a> Program<'a> {
                             .into_iter()
                             .map(|expression| self.compile(code.table, expression))
                             .collect(),
-                        compat: body.compat,
                     },
                     Err(error) => RuleCode {
                         handle: rule.handle,
                         ops: Box::new([Op::Unknown(format!("the rule cannot be read: {error}"))]),
-                        compat: None,
                     },
                 })
                 .collect()
@@ -245,7 +243,29 @@ impl<'a> Program<'a> {
         }
     }
 
+    /// The standard target of ebtables-nft is a verdict; the others are extensions.
+    fn xt_target(&self, _table: TableId, family: Family, target: &Xtables) -> Op {
+        if &*target.name == "standard" || target.name.is_empty() {
+            let code = target
+                .info
+                .first_chunk::<4>()
+                .map(|b| i32::from_ne_bytes(*b));
+            return Op::Verdict(match code {
+                Some(-1) => Target::Accept,
+                Some(-2) => Target::Drop,
+                Some(-3) => Target::Continue,
+                Some(-4) => Target::Return,
+                other => Target::Unknown(format!("standard target {other:?}")),
+            });
+        }
+        Op::Target(Box::new(Code::new(ExtensionKind::Target, family, target)))
+    }
+
     fn compile(&self, table: TableId, expression: Expression) -> Op {
+        let family = self
+            .tables
+            .get(table)
+            .map_or(Family::Ip, |code| code.table.family);
         let bad = |register: u32| Op::Unknown(format!("there is no register {register}"));
         macro_rules! at {
             ($register:expr) => {
@@ -326,9 +346,13 @@ impl<'a> Program<'a> {
                     invert: flags & 1 != 0,
                 }
             }
-            Expression::Counter(_) | Expression::Last { .. } | Expression::Log { .. } => Op::Nothing,
-            Expression::Match(xtables) => Op::Match(Box::new(xtables)),
-            Expression::Target(xtables) => Op::Target(Box::new(xtables)),
+            Expression::Counter(_) | Expression::Last { .. } | Expression::Log { .. } => {
+                Op::Nothing
+            }
+            Expression::Match(xtables) => {
+                Op::Match(Box::new(Code::new(ExtensionKind::Match, family, &xtables)))
+            }
+            Expression::Target(xtables) => self.xt_target(table, family, &xtables),
             Expression::Unknown(unknown) => Op::Unknown(format!(
                 "the expression '{}' is not understood: {}",
                 unknown.name, unknown.why

@@ -54,7 +54,8 @@ impl<'s> Walk<'s, '_> {
                 let Some(data) = data.map(<[u8]>::to_vec) else {
                     return Next::Break;
                 };
-                let sums = self.has_checksums(*base, *csum_type, *csum_offset as usize, *csum_flags);
+                let sums =
+                    self.has_checksums(*base, *csum_type, *csum_offset as usize, *csum_flags);
                 if sums && self.write_payload(*base, *offset as usize, &data) {
                     self.refresh_l4();
                     Next::Continue
@@ -69,7 +70,14 @@ impl<'s> Walk<'s, '_> {
                 len,
                 flags,
                 op,
-            } => self.exthdr(at!(*dreg), *kind, *offset as usize, *len as usize, *flags, *op),
+            } => self.exthdr(
+                at!(*dreg),
+                *kind,
+                *offset as usize,
+                *len as usize,
+                *flags,
+                *op,
+            ),
             Expression::ExthdrSet { kind, .. } | Expression::ExthdrReset { kind, .. } => {
                 if !self.l4.known || self.l4.proto != 6 {
                     return Next::Break;
@@ -285,7 +293,16 @@ impl<'s> Walk<'s, '_> {
     }
 
     #[allow(clippy::too_many_arguments)]
-    fn hash(&mut self, dreg: usize, sreg: Option<usize>, len: usize, modulus: u32, seed: Option<u32>, offset: u32, kind: u32) {
+    fn hash(
+        &mut self,
+        dreg: usize,
+        sreg: Option<usize>,
+        len: usize,
+        modulus: u32,
+        seed: Option<u32>,
+        offset: u32,
+        kind: u32,
+    ) {
         const JENKINS: u32 = 0;
         let data = sreg.and_then(|at| self.registers.get(at, len));
         match (kind, seed, data) {
@@ -314,7 +331,9 @@ impl<'s> Walk<'s, '_> {
             self.registers.put_unknown(dreg, 4, what);
             return;
         }
-        let options: Vec<String> = (0..modulus).map(|n| format!("it is {}", n + offset)).collect();
+        let options: Vec<String> = (0..modulus)
+            .map(|n| format!("it is {}", n + offset))
+            .collect();
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
         let taken = self.decide(|| what, &options, modulus == 1);
         self.registers.put_u32(dreg, taken as u32 + offset);
@@ -345,7 +364,11 @@ impl<'s> Walk<'s, '_> {
             let name = name.map(|name| format!(" '{name}'")).unwrap_or_default();
             format!("the rate limit{name} of {}{kind}/{unit}", limit.rate)
         };
-        let over = self.decide(what, &["the rate is below it", "the rate is above it"], true) == 1;
+        let over = self.decide(
+            what,
+            &["the rate is below it", "the rate is above it"],
+            true,
+        ) == 1;
         if over != (limit.flags & INVERT != 0) {
             Next::Break
         } else {
@@ -387,7 +410,12 @@ impl<'s> Walk<'s, '_> {
         const BYPASS: u16 = 1;
         if flags & BYPASS != 0 {
             let what = || format!("whether a program listens at queue {number}");
-            if self.decide(what, &["one does", "none does, the packet is accepted"], true) == 1 {
+            if self.decide(
+                what,
+                &["one does", "none does, the packet is accepted"],
+                true,
+            ) == 1
+            {
                 return Next::End(RuleVerdict::Accept);
             }
         }
@@ -428,7 +456,13 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    fn nat_statement(&mut self, kind: NatKind, family: u32, registers: [Option<u32>; 4], flags: u32) -> Next<'s> {
+    fn nat_statement(
+        &mut self,
+        kind: NatKind,
+        family: u32,
+        registers: [Option<u32>; 4],
+        flags: u32,
+    ) -> Next<'s> {
         let own = Family::from_wire(family as u8);
         // In inet tables a translation to an address of the other family does nothing.
         if own != Family::Inet && own != self.state.family {

@@ -18,6 +18,10 @@ pub struct BridgeInfo {
     /// The packet was forwarded between ports.
     pub forwarded: bool,
     other_host: bool,
+    /// The port it came in by; 0: it did not.
+    pub in_port: u32,
+    /// The port it leaves by, once known.
+    pub out_port: u32,
 }
 
 const AF_BRIDGE: u8 = 7;
@@ -36,7 +40,9 @@ impl<'s> Walk<'s, '_> {
             });
         }
         let to_bridge = self.sim.network.link(bridge).is_some_and(|link| {
-            self.skb.mac.is_some_and(|mac| link.address.as_slice() == mac.destination)
+            self.skb
+                .mac
+                .is_some_and(|mac| link.address.as_slice() == mac.destination)
         });
         if to_bridge {
             self.skb.pkt_type = pkt_type::HOST;
@@ -71,9 +77,10 @@ impl<'s> Walk<'s, '_> {
     /// A local entry of the forwarding table: an address of a port.
     fn is_local_entry(&self, bridge: u32, destination: [u8; 6]) -> bool {
         let network = self.sim.network;
-        network.links.iter().any(|link| {
-            link.master == Some(bridge) && link.address.as_slice() == destination
-        })
+        network
+            .links
+            .iter()
+            .any(|link| link.master == Some(bridge) && link.address.as_slice() == destination)
     }
 
     fn port_for(&self, bridge: u32, destination: [u8; 6]) -> Option<u32> {
@@ -129,7 +136,11 @@ impl<'s> Walk<'s, '_> {
             let link = self.sim.network.link(bridge);
             let own = link.is_some_and(|link| link.address.as_slice() == destination)
                 || self.is_local_entry(bridge, destination);
-            self.skb.pkt_type = if own { pkt_type::HOST } else { pkt_type::OTHERHOST };
+            self.skb.pkt_type = if own {
+                pkt_type::HOST
+            } else {
+                pkt_type::OTHERHOST
+            };
         }
         self.handle(bridge);
     }
@@ -200,6 +211,8 @@ impl<'s> Walk<'s, '_> {
             prerouting_done: true,
             forwarded: false,
             other_host,
+            in_port: port,
+            out_port: 0,
         });
         if before != self.skb.dst() {
             self.bridge_redirected(family, bridge);
@@ -223,7 +236,8 @@ impl<'s> Walk<'s, '_> {
             Ok(found) => found.hops.first().map(|hop| (hop.oif, hop.gateway)),
             Err(_) => None,
         };
-        let local = matches!(&found, Ok(found) if found.kind == crate::model::network::RouteKind::Local);
+        let local =
+            matches!(&found, Ok(found) if found.kind == crate::model::network::RouteKind::Local);
         match out {
             Some((oif, gateway)) if oif == bridge && !local => {
                 let station = gateway.or(self.skb.dst());
@@ -233,7 +247,9 @@ impl<'s> Walk<'s, '_> {
                             mac.destination = destination;
                         }
                     }
-                    None => self.note("the new destination's station on the bridge is not known".into()),
+                    None => {
+                        self.note("the new destination's station on the bridge is not known".into())
+                    }
                 }
             }
             Some(_) if forwarding || local => {
@@ -254,9 +270,10 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn neighbour(&self, device: u32, address: IpAddr) -> Option<[u8; 6]> {
-        let neighbour = self.sim.network.neighbours.iter().find(|n| {
-            n.index == device && n.address == Some(address) && n.family != AF_BRIDGE
-        })?;
+        let neighbour =
+            self.sim.network.neighbours.iter().find(|n| {
+                n.index == device && n.address == Some(address) && n.family != AF_BRIDGE
+            })?;
         neighbour.link_address.as_slice().try_into().ok()
     }
 
@@ -280,6 +297,9 @@ impl<'s> Walk<'s, '_> {
         let (Some(inside), Some(outside)) = (self.bridge_of(port), self.bridge_of(out)) else {
             return;
         };
+        if let Some(info) = &mut self.nf_bridge {
+            info.out_port = out;
+        }
         self.skb.pkt_type = pkt_type::HOST;
         let passed = self.run_hook(family, inet::FORWARD, inside, outside);
         if info.other_host {
@@ -288,6 +308,7 @@ impl<'s> Walk<'s, '_> {
         if passed {
             self.nf_bridge = Some(BridgeInfo {
                 forwarded: true,
+                out_port: out,
                 ..info
             });
         }

@@ -92,7 +92,11 @@ impl<'s> Walk<'s, '_> {
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 if is_link_local(dst) || dst.is_multicast() {
                     // Such a destination needs a device; the one with the source address is meant.
-                    let owner = sim.network.addresses.iter().find(|own| own.local.address == IpAddr::V6(src));
+                    let owner = sim
+                        .network
+                        .addresses
+                        .iter()
+                        .find(|own| own.local.address == IpAddr::V6(src));
                     if let Some(owner) = owner {
                         (key.strict, key.oif) = (true, owner.index);
                     }
@@ -103,7 +107,10 @@ impl<'s> Walk<'s, '_> {
         match sim.fib.lookup(&key) {
             Ok(found) => {
                 let device = found.hops.first().map_or(0, |hop| hop.oif);
-                let loopback = sim.network.link(device).is_some_and(|link| link.is_loopback());
+                let loopback = sim
+                    .network
+                    .link(device)
+                    .is_some_and(|link| link.is_loopback());
                 if let IpAddr::V4(src) = key.src
                     && src.is_loopback()
                     && !loopback
@@ -143,7 +150,13 @@ impl<'s> Walk<'s, '_> {
         } else {
             0
         };
-        (self.skb.src(), self.skb.dst(), self.skb.mark, self.skb.tos(), extra)
+        (
+            self.skb.src(),
+            self.skb.dst(),
+            self.skb.mark,
+            self.skb.tos(),
+            extra,
+        )
     }
 
     /// `ip_route_me_harder`, `ip6_route_me_harder`: a new lookup. The source stays, hooks that are still to come
@@ -161,7 +174,10 @@ impl<'s> Walk<'s, '_> {
         let mut any_source = false;
         match key.src {
             IpAddr::V4(src) => {
-                any_source = matches!(sim.fib.kind4(src, None), RouteKind::Local | RouteKind::Unicast);
+                any_source = matches!(
+                    sim.fib.kind4(src, None),
+                    RouteKind::Local | RouteKind::Unicast
+                );
                 if !any_source {
                     key.src = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
                 }
@@ -243,7 +259,10 @@ impl<'s> Walk<'s, '_> {
             return;
         }
         if link.tc.egress > 0 || link.tc.tcx_egress.as_ref().is_some_and(|p| !p.is_empty()) {
-            self.note(format!("traffic control on {} decides at the end", link.name));
+            self.note(format!(
+                "traffic control on {} decides at the end",
+                link.name
+            ));
         }
         if link.is_loopback() {
             return self.loop_back();

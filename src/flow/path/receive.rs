@@ -32,10 +32,16 @@ impl<'s> Walk<'s, '_> {
             };
         }
         if !link.xdp.is_empty() {
-            self.note(format!("an XDP program on {} sees the packet first", link.name));
+            self.note(format!(
+                "an XDP program on {} sees the packet first",
+                link.name
+            ));
         }
         if link.tc.ingress > 0 || link.tc.tcx_ingress.as_ref().is_some_and(|p| !p.is_empty()) {
-            self.note(format!("traffic control on {} sees the packet first", link.name));
+            self.note(format!(
+                "traffic control on {} sees the packet first",
+                link.name
+            ));
         }
         if !self.run_ingress(index) {
             return;
@@ -51,7 +57,10 @@ impl<'s> Walk<'s, '_> {
             if let Some(upper) = upper {
                 self.skb.vlan = None;
                 if self.skb.pkt_type == pkt_type::OTHERHOST
-                    && self.skb.mac.is_some_and(|mac| mac.destination == *upper.address)
+                    && self
+                        .skb
+                        .mac
+                        .is_some_and(|mac| mac.destination == *upper.address)
                 {
                     self.skb.pkt_type = pkt_type::HOST;
                 }
@@ -100,7 +109,7 @@ impl<'s> Walk<'s, '_> {
     }
 
     /// The bridge that a device is a port of.
-    pub(super) fn bridge_of(&self, index: u32) -> Option<u32> {
+    pub(in crate::flow) fn bridge_of(&self, index: u32) -> Option<u32> {
         let link = self.sim.network.link(index)?;
         let master = self.sim.network.link(link.master?)?;
         (master.kind.as_deref() == Some("bridge")).then_some(master.index)
@@ -120,7 +129,10 @@ impl<'s> Walk<'s, '_> {
             .and_then(|link| self.sim.network.link(link.master?))
             .filter(|master| master.vrf_table.is_some());
         if let Some(vrf) = vrf {
-            self.note(format!("the device belongs to the VRF {}, whose own hooks are not followed", vrf.name));
+            self.note(format!(
+                "the device belongs to the VRF {}, whose own hooks are not followed",
+                vrf.name
+            ));
         }
         match self.skb.protocol {
             ETH_P_IP => self.ip4_receive(index),
@@ -159,8 +171,14 @@ impl<'s> Walk<'s, '_> {
             && total >= header
             && self.skb.data.len() >= total;
         if !good || self.skb.checksums.bad_ip {
-            let why = if good { "wrong checksum" } else { "broken header" };
-            self.fail(Fate::Dropped, "ip_header", || format!("{why} of the IP packet"));
+            let why = if good {
+                "wrong checksum"
+            } else {
+                "broken header"
+            };
+            self.fail(Fate::Dropped, "ip_header", || {
+                format!("{why} of the IP packet")
+            });
             return false;
         }
         self.skb.data.truncate(total);
@@ -174,7 +192,10 @@ impl<'s> Walk<'s, '_> {
         if !self.ip4_sane() {
             return;
         }
-        let passed = self.nf_bridge.as_ref().is_some_and(|info| info.prerouting_done);
+        let passed = self
+            .nf_bridge
+            .as_ref()
+            .is_some_and(|info| info.prerouting_done);
         if !passed && !self.run_hook(Family::Ip, inet::PREROUTING, index, 0) {
             return;
         }
@@ -191,7 +212,11 @@ impl<'s> Walk<'s, '_> {
         }
         let hop = found.hops.first();
         let candidates = if found.hops.len() > 1 {
-            found.hops.iter().map(|hop| (hop.oif, hop.gateway)).collect()
+            found
+                .hops
+                .iter()
+                .map(|hop| (hop.oif, hop.gateway))
+                .collect()
         } else {
             Vec::new()
         };
@@ -284,7 +309,10 @@ impl<'s> Walk<'s, '_> {
             _ => return self.martian("destination", dst.into()),
         }
         let (found, hop) = self.choose_hop(found);
-        let back = FlowKey { oif: hop.oif, ..key };
+        let back = FlowKey {
+            oif: hop.oif,
+            ..key
+        };
         if !self.source_is_valid(&back, index) {
             return;
         }
@@ -318,11 +346,15 @@ impl<'s> Walk<'s, '_> {
             );
             found.hops.swap(0, taken.min(names.len() - 1));
         }
-        let hop = found.hops.first().copied().unwrap_or(crate::flow::fib::Hop {
-            oif: 0,
-            gateway: None,
-            weight: 1,
-        });
+        let hop = found
+            .hops
+            .first()
+            .copied()
+            .unwrap_or(crate::flow::fib::Hop {
+                oif: 0,
+                gateway: None,
+                weight: 1,
+            });
         (found, hop)
     }
 
@@ -352,9 +384,14 @@ impl<'s> Walk<'s, '_> {
             Err(fault) => {
                 let device = self.device(index);
                 let (name, text) = match fault {
-                    SourceFault::Local => ("local_source", "the source is an address of this machine"),
+                    SourceFault::Local => {
+                        ("local_source", "the source is an address of this machine")
+                    }
                     SourceFault::Martian => ("martian", "the source is no station's address"),
-                    SourceFault::ReversePath => ("rp_filter", "the way back does not lead out of the device it came in on"),
+                    SourceFault::ReversePath => (
+                        "rp_filter",
+                        "the way back does not lead out of the device it came in on",
+                    ),
                 };
                 self.fail(Fate::Dropped, name, || format!("{text} ({device})"));
                 false
@@ -413,7 +450,9 @@ impl<'s> Walk<'s, '_> {
                 return;
             }
         }
-        self.check("multicast", true, || format!("this machine is in the group {dst}"));
+        self.check("multicast", true, || {
+            format!("this machine is in the group {dst}")
+        });
         self.ip4_deliver(index);
     }
 
@@ -421,7 +460,11 @@ impl<'s> Walk<'s, '_> {
     pub(super) fn ip4_deliver(&mut self, index: u32) {
         let grouped = matches!(self.skb.pkt_type, pkt_type::BROADCAST | pkt_type::MULTICAST);
         if grouped
-            && self.sim.settings.device4(index).drop_unicast_in_l2_multicast
+            && self
+                .sim
+                .settings
+                .device4(index)
+                .drop_unicast_in_l2_multicast
             && matches!(self.skb.dst(), Some(IpAddr::V4(dst)) if !dst.is_multicast() && !dst.is_broadcast())
         {
             return self.fail(Fate::Dropped, "l2_multicast", || {
@@ -474,7 +517,9 @@ impl<'s> Walk<'s, '_> {
             return true;
         }
         self.fail(Fate::Dropped, "mtu", || {
-            format!("{length} bytes are too much for the way on ({mtu}); the sender gets an ICMP error")
+            format!(
+                "{length} bytes are too much for the way on ({mtu}); the sender gets an ICMP error"
+            )
         });
         false
     }
@@ -490,10 +535,15 @@ impl<'s> Walk<'s, '_> {
         if payload > 0 || self.skb.u8_at(6) != Some(0) {
             self.skb.data.truncate(payload + 40);
         }
-        let (Some(IpAddr::V6(src)), Some(IpAddr::V6(dst))) = (self.skb.src(), self.skb.dst()) else {
+        let (Some(IpAddr::V6(src)), Some(IpAddr::V6(dst))) = (self.skb.src(), self.skb.dst())
+        else {
             return false;
         };
-        let loopback = self.sim.network.link(index).is_some_and(|link| link.is_loopback());
+        let loopback = self
+            .sim
+            .network
+            .link(index)
+            .is_some_and(|link| link.is_loopback());
         let bad = if (src.is_loopback() || dst.is_loopback()) && !loopback {
             Some("the loopback address from outside")
         } else if src.is_multicast() {
@@ -522,7 +572,10 @@ impl<'s> Walk<'s, '_> {
         if !self.ip6_sane(index) {
             return;
         }
-        let passed = self.nf_bridge.as_ref().is_some_and(|info| info.prerouting_done);
+        let passed = self
+            .nf_bridge
+            .as_ref()
+            .is_some_and(|info| info.prerouting_done);
         if !passed && !self.run_hook(Family::Ip6, inet::PREROUTING, index, 0) {
             return;
         }
@@ -577,7 +630,10 @@ impl<'s> Walk<'s, '_> {
             || dst.octets()[..13] == [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff];
         let everybody = dst == Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1)
             || dst == Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0, 1);
-        let routers = matches!(dst.segments(), [0xff01 | 0xff02 | 0xff05, 0, 0, 0, 0, 0, 0, 2]);
+        let routers = matches!(
+            dst.segments(),
+            [0xff01 | 0xff02 | 0xff05, 0, 0, 0, 0, 0, 0, 2]
+        );
         let own = self.sim.network.addresses_of(index).any(|address| {
             matches!(address.local.address, IpAddr::V6(own)
                 if solicited && own.octets()[13..] == dst.octets()[13..])
@@ -593,7 +649,9 @@ impl<'s> Walk<'s, '_> {
                 });
             }
         }
-        self.check("multicast", true, || format!("this machine is in the group {dst}"));
+        self.check("multicast", true, || {
+            format!("this machine is in the group {dst}")
+        });
         self.ip6_deliver(index);
     }
 
