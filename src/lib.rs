@@ -8,4 +8,5 @@ pub mod lab;
 pub mod lang;
 pub mod model;
 pub mod session;
+pub mod stage;
 pub mod tui;

@@ -3,6 +3,7 @@
 //! May use everything. Results go to standard output, errors to standard error as `hookscope: error: ...` with
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
+mod apply;
 mod demo;
 mod log;
 mod machine;
@@ -66,6 +67,8 @@ pub enum Color {
 pub enum Command {
     /// Print the nf_tables ruleset as `nft list ruleset` does
     Show(show::ShowArgs),
+    /// Change the ruleset by a text: all of it or nothing
+    Apply(apply::ApplyArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
     /// Which way a packet goes: hooks, rules, NAT and routes, simulated
@@ -101,6 +104,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     match &cli.command {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
+        Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),

@@ -45,6 +45,7 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
         network: &picture.network,
         flows: &picture.flows,
         ipsets: &picture.ipsets,
+        legacy: &picture.legacy,
     });
     let words = Words::new(&simulator, &picture.ruleset, &picture.names);
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());

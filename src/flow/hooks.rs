@@ -173,7 +173,7 @@ impl Hooks {
         let mut conntrack = conntrack_users(program);
         // Legacy tables come when somebody asks for them: taken as younger than the rest.
         for (place, table) in legacy.iter().enumerate() {
-            let since = (u64::MAX, place as u64);
+            let since = (u64::MAX, (legacy.len() - place) as u64);
             for hook in 0..5usize {
                 if table.hooks & (1 << hook) == 0 {
                     continue;

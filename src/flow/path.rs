@@ -17,8 +17,10 @@ use super::report::{
 };
 use super::settings::Settings;
 use super::xtables::ipset::IpSets;
+use super::xtables::legacy;
 use crate::model::conntrack::{Flow, status};
 use crate::model::ipset::IpSet;
+use crate::model::xtables::rule::LegacyTable;
 use crate::model::{Family, Network, Ruleset};
 use std::net::IpAddr;
 
@@ -29,6 +31,8 @@ pub struct World<'a> {
     pub network: &'a Network,
     pub flows: &'a [Flow],
     pub ipsets: &'a [IpSet],
+    /// Legacy tables, newest first within a family.
+    pub legacy: &'a [LegacyTable],
 }
 
 /// A picture made ready for questions.
@@ -40,6 +44,7 @@ pub struct Simulator<'a> {
     pub settings: Settings,
     pub flows: Table<'a>,
     pub ipsets: IpSets<'a>,
+    pub legacy: Vec<legacy::Table<'a>>,
 }
 
 /// An answer.
@@ -178,7 +183,9 @@ impl<'a> Simulator<'a> {
     pub fn new(world: World<'a>) -> Simulator<'a> {
         let settings = Settings::read(world.network);
         let program = Program::new(world.ruleset);
-        let hooks = Hooks::build(&program, world.network, &[], settings.br_netfilter);
+        let legacy: Vec<_> = world.legacy.iter().map(legacy::Table::new).collect();
+        let places: Vec<_> = legacy.iter().map(legacy::Table::hooks).collect();
+        let hooks = Hooks::build(&program, world.network, &places, settings.br_netfilter);
         Simulator {
             network: world.network,
             hooks,
@@ -186,6 +193,7 @@ impl<'a> Simulator<'a> {
             settings,
             flows: Table::new(world.flows),
             ipsets: IpSets::new(world.ipsets),
+            legacy,
             program,
         }
     }
@@ -467,7 +475,15 @@ impl<'s, 'a> Walk<'s, 'a> {
                     self.take(verdict);
                 }
             }
-            Function::Legacy(_) => {}
+            Function::Legacy(table) => {
+                let before = self.routing_facts();
+                let verdict = self.run_legacy(table);
+                self.take(verdict);
+                let rerouted = self.state.hook == inet::OUTPUT && self.legacy_reroutes(table);
+                if rerouted && !self.is_over() && before != self.routing_facts() {
+                    self.reroute();
+                }
+            }
             Function::Defrag => self.defragment(),
             Function::Conntrack => self.conntrack(),
             Function::Nat => {
@@ -494,6 +510,7 @@ impl<'s, 'a> Walk<'s, 'a> {
     pub(super) fn run_nat_chain(&mut self, function: Function) -> RuleVerdict {
         match function {
             Function::Nft(chain) => self.run_base_chain(chain),
+            Function::Legacy(table) => self.run_legacy(table),
             _ => RuleVerdict::Accept,
         }
     }

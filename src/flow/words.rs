@@ -5,6 +5,9 @@ use super::eval::program::ChainId;
 use super::path::{Headers, Simulator, Trace};
 use super::report::{ChainStep, Outcome, Place, RuleStep, RuleVerdict, Step};
 use crate::kernel::netlink::Attrs;
+use crate::lang::iptables::rule::Target;
+use crate::lang::iptables::save::Context;
+use crate::lang::iptables::{from_legacy, print as iptables_print};
 use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
 use crate::model::{Names, Rule, Ruleset};
@@ -74,8 +77,9 @@ impl<'a> Words<'a> {
 
     /// A rule as one line, without counters.
     pub fn rule(&self, place: Place, rule: usize) -> Rc<str> {
-        let Place::Nft(chain) = place else {
-            return Rc::from("");
+        let chain = match place {
+            Place::Nft(chain) => chain,
+            Place::Legacy { table, chain } => return self.legacy_rule(table, chain, rule).into(),
         };
         if let Some(text) = self.texts.borrow().get(&(chain, rule)) {
             return text.clone();
@@ -93,10 +97,58 @@ impl<'a> Words<'a> {
         text
     }
 
+    fn context(&self) -> Context<'_> {
+        Context {
+            names: self.names,
+            ..Context::new(self.names)
+        }
+    }
+
+    fn legacy_rule(&self, table: usize, chain: usize, rule: usize) -> String {
+        let mut text = String::new();
+        let Some(table) = self.sim.legacy.get(table).map(|table| table.table) else {
+            return text;
+        };
+        let found = table.chains.get(chain).and_then(|chain| chain.rules.get(rule));
+        if let Some(rule) = found {
+            let rule = from_legacy::rule(table.family, rule);
+            iptables_print::rule(&rule, &self.context(), &mut text);
+        }
+        text.trim_start().to_owned()
+    }
+
+    /// The part of a legacy rule that did not match: its header, or one of its matches.
+    fn legacy_failed(&self, table: usize, chain: usize, rule: usize, part: usize) -> String {
+        let mut text = String::new();
+        let Some(table) = self.sim.legacy.get(table).map(|table| table.table) else {
+            return text;
+        };
+        let found = table.chains.get(chain).and_then(|chain| chain.rules.get(rule));
+        let Some(found) = found else {
+            return text;
+        };
+        let mut rule = from_legacy::rule(table.family, found);
+        match part.checked_sub(1) {
+            None => {
+                rule.parts.clear();
+                rule.target = Target::Nothing;
+                iptables_print::rule(&rule, &self.context(), &mut text);
+            }
+            Some(part) => {
+                if let Some(part) = rule.parts.get(part) {
+                    text = format!("-m {}", part.name());
+                    iptables_print::options(part, &self.context(), &mut text);
+                }
+            }
+        }
+        text.trim_start().to_owned()
+    }
+
     /// The statement that did not match.
     fn failed(&self, place: Place, rule: usize, op: usize) -> String {
-        let Place::Nft(chain) = place else {
-            return String::new();
+        let chain = match place {
+            Place::Nft(chain) => chain,
+            Place::Legacy { table, chain } => return self.legacy_failed(table, chain, rule, op),
         };
         let found = self
             .sim
@@ -127,8 +179,23 @@ impl<'a> Words<'a> {
 
     /// Family, table, chain, type, priority and backend of a place.
     fn chain_facts(&self, place: Place) -> Option<ChainFacts> {
-        let Place::Nft(id) = place else {
-            return None;
+        let id = match place {
+            Place::Nft(id) => id,
+            Place::Legacy { table, chain } => {
+                let table = self.sim.legacy.get(table)?;
+                let hooks = table.hooks();
+                let chain = table.table.chains.get(chain)?;
+                let kind = if hooks.is_nat { "nat" } else { "filter" };
+                let hook = chain.policy.as_ref().map(|policy| policy.hook as usize);
+                return Some(ChainFacts {
+                    family: table.table.family.name().to_owned(),
+                    table: table.table.name.to_string(),
+                    chain: chain.name.to_string(),
+                    kind: hook.map(|_| kind.to_owned()),
+                    priority: hook.and_then(|hook| hooks.priority.get(hook).copied()),
+                    backend: "legacy",
+                });
+            }
         };
         let (table, chain) = (self.sim.program.table_of(id)?, self.sim.program.chain(id)?);
         let base = chain.base.as_ref();

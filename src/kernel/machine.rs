@@ -1,6 +1,6 @@
 //! What the machine calls its numbers: interfaces, protocols, marks, labels, owners of tables, the time zone.
 
-use crate::model::names::{Names, Zone, parse_number_table, parse_protocols};
+use crate::model::names::{Names, Zone, parse_ethertypes, parse_number_table, parse_protocols};
 use crate::model::{Ruleset, Table, ruleset::table_flags};
 use chrono::{Local, Offset, TimeZone};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub fn names(ruleset: &Ruleset) -> Names {
         } else {
             BTreeMap::new()
         },
+        ipsets: super::ipset::names(),
+        ethertypes: parse_ethertypes(&read("/etc/ethertypes")),
         processes: owners(ruleset),
         zone: zone(),
     }

@@ -6,6 +6,7 @@
 pub mod conntrack;
 pub mod hooks;
 pub mod ipset_elements;
+pub mod ipset;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;

@@ -2,6 +2,7 @@
 //!
 //! This layer performs no I/O and names no other layer. Everything above it speaks in these types.
 
+pub mod command;
 pub mod conntrack;
 pub mod expression;
 pub mod family;

@@ -123,6 +123,20 @@ impl Chain {
     pub fn is_binding(&self) -> bool {
         self.flags & chain_flags::BINDING != 0
     }
+
+    /// The chain itself: no rules, and not the bytes of its message.
+    pub fn clone_without_rules(&self) -> Chain {
+        Chain {
+            name: self.name.clone(),
+            handle: self.handle,
+            base: self.base.clone(),
+            flags: self.flags,
+            use_count: self.use_count,
+            userdata: self.userdata.clone(),
+            rules: RuleList::default(),
+            raw: Vec::new(),
+        }
+    }
 }
 
 /// The rules of one chain as the kernel sent them, decoded on demand.
@@ -149,6 +163,12 @@ pub struct Rule<'a> {
 }
 
 impl RuleList {
+    pub const EMPTY: RuleList = RuleList {
+        buffer: Vec::new(),
+        spans: Vec::new(),
+        read: true,
+    };
+
     /// Append a rule. Returns false when the list is full (4 GiB).
     pub fn push(&mut self, handle: u64, attributes: &[u8]) -> bool {
         match u32::try_from(self.buffer.len() + attributes.len()) {

@@ -3,12 +3,14 @@
 //! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
 //! [`Command`]s; they never touch a socket.
 
+pub mod compile;
 pub mod live;
 pub mod names;
 mod pending;
 pub mod picture;
 mod rates;
 pub mod reader;
+pub mod resolve;
 pub mod route;
 pub mod snapshot;
 mod system;

@@ -6,6 +6,7 @@
 
 mod header;
 pub mod ipset;
+pub mod legacy;
 mod state;
 mod target;
 

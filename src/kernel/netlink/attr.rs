@@ -205,10 +205,11 @@ impl<'a, const N: usize> Fields<'a, N> {
     }
 }
 
-/// Builds attributes.
+/// Builds attributes, one after the other in one buffer.
 #[derive(Clone, Debug, Default)]
 pub struct AttrWriter {
     bytes: Vec<u8>,
+    cut: bool,
 }
 
 impl AttrWriter {
@@ -216,15 +217,42 @@ impl AttrWriter {
         AttrWriter::default()
     }
 
+    /// Go on behind what stands in `bytes` already, whose length is a multiple of 4.
+    pub fn behind(bytes: Vec<u8>) -> AttrWriter {
+        AttrWriter { bytes, cut: false }
+    }
+
+    /// Whether a payload was longer than `struct nlattr` can say and was cut: what was built must not be sent.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Append one attribute. Payloads above 65,531 bytes do not fit `struct nlattr` and are cut.
     pub fn put(&mut self, kind: u16, payload: &[u8]) -> &mut Self {
-        let payload = payload
-            .get(..usize::from(u16::MAX) - HEADER)
-            .unwrap_or(payload);
-        let length = u16::try_from(HEADER + payload.len()).unwrap_or(u16::MAX);
-        self.bytes.extend_from_slice(&length.to_ne_bytes());
-        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        let start = self.begin(kind);
         self.bytes.extend_from_slice(payload);
+        self.end(start)
+    }
+
+    /// Begin an attribute whose payload is what is appended until [`AttrWriter::end`].
+    pub fn begin(&mut self, kind: u16) -> usize {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0, 0]);
+        self.bytes.extend_from_slice(&kind.to_ne_bytes());
+        start
+    }
+
+    /// End the attribute that began at `start`.
+    pub fn end(&mut self, start: usize) -> &mut Self {
+        let length = self.bytes.len().saturating_sub(start);
+        let length = u16::try_from(length).unwrap_or_else(|_| {
+            self.cut = true;
+            self.bytes.truncate(start + usize::from(u16::MAX));
+            u16::MAX
+        });
+        if let Some(header) = self.bytes.get_mut(start..start + 2) {
+            header.copy_from_slice(&length.to_ne_bytes());
+        }
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
         self
     }
@@ -252,9 +280,14 @@ impl AttrWriter {
     }
     /// An attribute that holds attributes.
     pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut AttrWriter)) -> &mut Self {
-        let mut inner = AttrWriter::new();
-        fill(&mut inner);
-        self.put(kind | NLA_F_NESTED, &inner.bytes)
+        let start = self.begin(kind | NLA_F_NESTED);
+        fill(self);
+        self.end(start)
+    }
+
+    /// Take back what was appended behind the first `length` bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
     }
 
     /// Attributes that are encoded already.
@@ -293,6 +326,22 @@ mod tests {
             .collect::<Result<_, _>>()
             .unwrap();
         assert_eq!(inner[0].u8(), Ok(9));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_and_said_so() {
+        let mut writer = AttrWriter::new();
+        writer.put(1, &[7; 65_531]);
+        assert!(!writer.is_cut());
+        writer.nest(2, |inner| {
+            inner.put(3, &[7; 40_000]).put(4, &[7; 40_000]);
+        });
+        assert!(writer.is_cut());
+        let lengths: Vec<_> = Attrs::new(writer.as_bytes())
+            .map(|attr| attr.map(|attr| (attr.kind, attr.payload.len())))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert_eq!(lengths, [(1, 65_531), (2, 65_531)]);
     }
 
     #[test]

@@ -36,6 +36,27 @@ pub const DELOBJ: u16 = 20;
 pub const NEWFLOWTABLE: u16 = 22;
 pub const GETFLOWTABLE: u16 = 23;
 pub const DELFLOWTABLE: u16 = 24;
+// Linux 6.3: no error when the object is not there
+pub const DESTROYTABLE: u16 = 26;
+pub const DESTROYCHAIN: u16 = 27;
+pub const DESTROYRULE: u16 = 28;
+pub const DESTROYSET: u16 = 29;
+pub const DESTROYSETELEM: u16 = 30;
+pub const DESTROYOBJ: u16 = 31;
+pub const DESTROYFLOWTABLE: u16 = 32;
+
+/// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END` of `linux/netfilter/nfnetlink.h`.
+pub const BATCH_BEGIN: u16 = 16;
+pub const BATCH_END: u16 = 17;
+/// `enum nfnl_batch_attributes`
+pub const BATCH_GENID: u16 = 1;
+
+// enum nft_verdict_attributes, Linux 5.9
+pub const NFTA_VERDICT_CHAIN_ID: u16 = 3;
+// enum nft_chain_attributes, Linux 5.9
+pub const NFTA_CHAIN_ID: u16 = 11;
+// enum nft_rule_attributes, Linux 5.9
+pub const NFTA_RULE_CHAIN_ID: u16 = 11;
 
 // Linux 6.13: enum nft_bitwise_attributes
 pub const NFTA_BITWISE_SREG2: u16 = 8;

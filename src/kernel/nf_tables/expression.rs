@@ -358,6 +358,14 @@ pub fn verdict(attr: Attr<'_>) -> Result<Verdict> {
     })
 }
 
+/// The chain that the data of an `immediate` jumps or goes to; nothing for other data.
+pub fn verdict_chain(attr: Attr<'_>) -> Option<Name> {
+    match data(attr) {
+        Ok(Data::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain))) => Some(chain),
+        _ => None,
+    }
+}
+
 fn cmp_op(attr: Attr<'_>) -> Result<CmpOp> {
     Ok(match attr.be32()? {
         0 => CmpOp::Eq,

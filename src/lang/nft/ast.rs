@@ -7,6 +7,7 @@ use super::exthdr;
 use super::keys;
 use super::number::{self, Num, Order};
 use super::protocol::{self, Layer, Protocol};
+use super::syntax::Span;
 use crate::model::expression::{
     Counter, DynsetOp, Limit, Quota, Synproxy, UnknownExpression, Xtables,
 };
@@ -23,6 +24,8 @@ pub struct Expr {
     pub len: u32,
     /// A match on it tells the protocol of the next layer.
     pub protocol: bool,
+    /// Where it is written, if it comes from a text.
+    pub span: Span,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +89,12 @@ pub enum Kind {
     Value(Num),
     /// A name, written in quotes.
     Text(String),
+    /// A word, quoted string or number of a text; what it means hangs on the type it is compared with.
+    Symbol(String),
+    /// `@name` of a text.
+    SetName(Name),
+    /// `{ ... }` of a text.
+    SetLiteral(Vec<Expr>),
     Prefix(Box<Expr>, u32),
     Range(Box<Expr>, Box<Expr>),
     Payload(Payload),
@@ -460,7 +469,24 @@ impl Expr {
             order,
             len,
             protocol: false,
+            span: Span::default(),
         }
+    }
+
+    /// An expression of a text, of no type yet.
+    pub fn untyped(kind: Kind, span: Span) -> Expr {
+        Expr::new(kind, Type::Basic(&types::INVALID), Order::Invalid, 0).at(span)
+    }
+
+    /// A word or number of a text.
+    pub fn symbol(word: impl Into<String>, span: Span) -> Expr {
+        Expr::untyped(Kind::Symbol(word.into()), span)
+    }
+
+    /// The same, written there.
+    pub fn at(mut self, span: Span) -> Expr {
+        self.span = span;
+        self
     }
 
     pub fn value(value: Num, dtype: &'static DataType, order: Order, len: u32) -> Expr {

@@ -220,6 +220,11 @@ pub fn lookup(id: u32) -> Option<&'static DataType> {
     TYPES.iter().copied().find(|t| t.id == id)
 }
 
+/// The names of all types.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    TYPES.iter().map(|kind| kind.name)
+}
+
 pub fn by_name(name: &str) -> Option<&'static DataType> {
     TYPES.iter().copied().find(|t| t.name == name)
 }

@@ -560,6 +560,11 @@ pub fn by_device_type(kind: u32) -> Option<&'static Protocol> {
     (kind == 1).then_some(&ETHER)
 }
 
+/// The ARP hardware type of devices whose packets begin with a protocol, or with one that it follows directly.
+pub fn device_type_of(protocol: &'static Protocol) -> Option<u32> {
+    (protocol.is(&ETHER) || ETHER.number_of(protocol).is_some()).then_some(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Matches, watchers and targets of bridge tables: `linux/netfilter_bridge/ebt_*.h`.
 //! Uses nothing but the rest of `model`.
 
-use super::layout::{Addr4, Addr16, Field, Net16, Text, layouts};
+use super::layout::{Addr4, Addr16, Net16, Text, layouts};
 
 layouts! {
     /// `struct ebt_802_3_info`

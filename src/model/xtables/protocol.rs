@@ -1,7 +1,7 @@
 //! Matches on transport and network headers: `linux/netfilter/xt_{tcpudp,sctp,dccp,multiport,esp,...}.h`,
 //! `netfilter_ipv4/ipt_*.h`, `netfilter_ipv6/ip6t_*.h`. Uses nothing but the rest of `model`.
 
-use super::layout::{Addr16, Field, layouts};
+use super::layout::{Addr16, layouts};
 
 layouts! {
     /// `struct xt_tcp`. Ranges are inclusive.

@@ -1,7 +1,7 @@
 //! Matches on what the kernel knows of a packet: conntrack, marks, devices, sockets, routes, time, rates.
 //! `linux/netfilter/xt_*.h`. Uses nothing but the rest of `model`.
 
-use super::layout::{Addr16, Field, Net16, Text, layouts};
+use super::layout::{Addr16, Net16, Text, layouts};
 
 layouts! {
     /// `struct xt_conntrack_mtinfo1`

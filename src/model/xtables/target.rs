@@ -1,7 +1,7 @@
 //! Targets: `linux/netfilter/xt_*.h`, `netfilter_ipv4/ipt_*.h`, `netfilter_ipv6/ip6t_*.h`,
 //! `netfilter_arp/arpt_mangle.h`, `linux/netfilter/nf_nat.h`. Uses nothing but the rest of `model`.
 
-use super::layout::{Addr4, Addr16, Field, Net16, Text, layouts};
+use super::layout::{Addr4, Addr16, Net16, Text, layouts};
 use super::state::{SetInfo, SetInfo0};
 
 layouts! {

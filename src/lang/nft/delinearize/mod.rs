@@ -17,6 +17,11 @@ pub use context::TableView;
 pub use registers::stateful;
 pub use sets::{element_expressions, set_info};
 pub use userdata::{comment as userdata_comment, set_comment, tlvs as userdata_tlvs};
+/// The numbers in user data, for those who write it.
+pub mod userdata_types {
+    pub use super::sets::etype;
+    pub use super::userdata::{COMMENT, ELEMENT_FLAGS, set};
+}
 
 use super::ast::Stmt;
 use crate::kernel::netlink::DecodeError;

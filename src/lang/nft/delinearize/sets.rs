@@ -89,7 +89,7 @@ fn fits(expr: &Expr, bits: u32) -> bool {
 }
 
 /// Expression numbers in user data: `enum expr_types` of nft.
-mod etype {
+pub mod etype {
     pub const VERDICT: u32 = 1;
     pub const PAYLOAD: u32 = 7;
     pub const EXTHDR: u32 = 8;

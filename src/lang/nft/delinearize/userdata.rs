@@ -6,6 +6,8 @@ use crate::model::text::from_bytes;
 
 /// Comment of a rule, chain, table, object or element.
 pub const COMMENT: u8 = 0;
+/// Flags of an element (`NFTNL_UDATA_SET_ELEM_FLAGS`).
+pub const ELEMENT_FLAGS: u8 = 1;
 
 pub mod set {
     pub const KEY_BYTEORDER: u8 = 0;

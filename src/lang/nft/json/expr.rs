@@ -14,7 +14,15 @@ impl Writer<'_> {
         match &expr.kind {
             Kind::Verdict(verdict) => self.verdict(verdict),
             Kind::Value(value) => self.value(expr, *value),
-            Kind::Text(text) => text.clone().into(),
+            Kind::Text(text) | Kind::Symbol(text) => text.clone().into(),
+            Kind::SetName(name) => format!("@{name}").into(),
+            Kind::SetLiteral(elements) => one(
+                "set",
+                elements
+                    .iter()
+                    .map(|element| self.expr(element))
+                    .collect::<Vec<_>>(),
+            ),
             Kind::Prefix(inner, len) => json!({"prefix": {"addr": self.expr(inner), "len": len}}),
             Kind::Range(left, right) => {
                 let outer = std::mem::replace(&mut self.numeric, true);

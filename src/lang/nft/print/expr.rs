@@ -11,7 +11,18 @@ impl Printer<'_> {
             Kind::Verdict(verdict) => self.verdict(verdict),
             Kind::Value(value) => self.value(expr, *value),
             Kind::Text(text) if expr.dtype.is_text() => put!(self, "\"{text}\""),
-            Kind::Text(text) => self.put(text),
+            Kind::Text(text) | Kind::Symbol(text) => self.put(text),
+            Kind::SetName(name) => put!(self, "@{name}"),
+            Kind::SetLiteral(elements) => {
+                self.put("{ ");
+                for (index, element) in elements.iter().enumerate() {
+                    if index > 0 {
+                        self.put(", ");
+                    }
+                    self.expr(element);
+                }
+                self.put(" }");
+            }
             Kind::Prefix(inner, len) => {
                 self.expr(inner);
                 put!(self, "/{len}");

@@ -7,13 +7,14 @@ mod masks;
 mod tunnel;
 
 use super::super::ast::*;
+use super::super::context::ProtocolContext;
 use super::super::datatype::{self as types, Type};
 use super::super::keys;
 use super::super::number::{self, Num, Order};
 use super::super::protocol::{self, Layer};
 use super::context::TableView;
 use super::exthdr;
-use super::payload::{self, ProtocolContext};
+use super::payload;
 use crate::model::Family;
 pub use dependencies::Dependencies;
 use tunnel::Inside;

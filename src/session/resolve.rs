@@ -1,0 +1,170 @@
+//! Names of this machine to numbers, for texts that are compiled here: its files, interfaces and name service.
+
+use crate::kernel::machine;
+use crate::lang::nft::compile::Resolve;
+use crate::model::names::{Zone, parse_number_table};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
+
+/// Reads each file when its first name is asked for.
+#[derive(Default)]
+pub struct Machine {
+    services: OnceCell<HashMap<String, u16>>,
+    protocols: OnceCell<HashMap<String, u8>>,
+    tables: [OnceCell<BTreeMap<u32, String>>; 4],
+}
+
+impl Machine {
+    pub fn new() -> Machine {
+        Machine::default()
+    }
+
+    /// The number of a name in a file of iproute2's form.
+    fn number(&self, slot: usize, paths: &[&str], name: &str) -> Option<u32> {
+        let table = self.tables.get(slot)?.get_or_init(|| {
+            let text = paths.iter().find_map(|path| fs::read_to_string(path).ok());
+            parse_number_table(&text.unwrap_or_default())
+        });
+        table
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(number, _)| *number)
+    }
+}
+
+/// Lines of a name, a number, and other names: `/etc/protocols`, `/etc/services` (`80/tcp`).
+fn names_and_numbers(path: &str) -> HashMap<String, u32> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let mut table = HashMap::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(number)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let digits = number.split('/').next().unwrap_or_default();
+        let Ok(number) = digits.parse::<u32>() else {
+            continue;
+        };
+        for name in std::iter::once(name).chain(words) {
+            table.entry(name.to_owned()).or_insert(number);
+        }
+    }
+    table
+}
+
+fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
+    match (name, 0).to_socket_addrs() {
+        Ok(found) => {
+            let mut list: Vec<IpAddr> = found.map(|address| address.ip()).collect();
+            list.sort();
+            list.dedup();
+            Ok(list)
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl Resolve for Machine {
+    fn interface(&self, name: &str) -> Option<u32> {
+        nix::net::if_::if_nametoindex(name).ok()
+    }
+
+    fn interfaces(&self) -> Vec<String> {
+        let list = nix::net::if_::if_nameindex().into_iter();
+        list.flat_map(|list| {
+            list.iter()
+                .map(|entry| entry.name().to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect()
+    }
+
+    fn ipv4(&self, name: &str) -> Result<Vec<Ipv4Addr>, String> {
+        Ok(addresses(name)?
+            .into_iter()
+            .filter_map(|address| match address {
+                IpAddr::V4(address) => Some(address),
+                IpAddr::V6(_) => None,
+            })
+            .collect())
+    }
+
+    fn ipv6(&self, name: &str) -> Result<Vec<Ipv6Addr>, String> {
+        Ok(addresses(name)?
+            .into_iter()
+            .filter_map(|address| match address {
+                IpAddr::V6(address) => Some(address),
+                IpAddr::V4(_) => None,
+            })
+            .collect())
+    }
+
+    fn service(&self, name: &str) -> Option<u16> {
+        let table = self.services.get_or_init(|| {
+            names_and_numbers("/etc/services")
+                .into_iter()
+                .filter_map(|(name, port)| Some((name, u16::try_from(port).ok()?)))
+                .collect()
+        });
+        table.get(name).copied()
+    }
+
+    fn protocol(&self, name: &str) -> Option<u8> {
+        let table = self.protocols.get_or_init(|| {
+            names_and_numbers("/etc/protocols")
+                .into_iter()
+                .filter_map(|(name, number)| Some((name, u8::try_from(number).ok()?)))
+                .collect()
+        });
+        // The words of the language itself need no file.
+        table
+            .get(name)
+            .copied()
+            .or_else(|| crate::lang::nft::compile::Nothing.protocol(name))
+    }
+
+    fn user(&self, name: &str) -> Option<u32> {
+        nix::unistd::User::from_name(name)
+            .ok()
+            .flatten()
+            .map(|user| user.uid.as_raw())
+    }
+
+    fn group(&self, name: &str) -> Option<u32> {
+        nix::unistd::Group::from_name(name)
+            .ok()
+            .flatten()
+            .map(|group| group.gid.as_raw())
+    }
+
+    fn mark(&self, name: &str) -> Option<u32> {
+        self.number(0, &["/etc/iproute2/rt_marks"], name)
+    }
+
+    fn realm(&self, name: &str) -> Option<u32> {
+        self.number(1, &["/etc/iproute2/rt_realms"], name)
+    }
+
+    fn device_group(&self, name: &str) -> Option<u32> {
+        self.number(2, &["/etc/iproute2/group"], name)
+    }
+
+    fn conntrack_label(&self, name: &str) -> Option<u32> {
+        const FILES: [&str; 2] = ["/etc/nftables/connlabel.conf", "/etc/connlabel.conf"];
+        self.number(3, &FILES, name)
+    }
+
+    fn cgroup(&self, path: &str) -> Result<u64, String> {
+        fs::metadata(format!("/sys/fs/cgroup/{path}"))
+            .map(|meta| meta.ino())
+            .map_err(|error| error.to_string())
+    }
+
+    fn zone(&self) -> Zone {
+        machine::zone()
+    }
+}
