@@ -10,7 +10,7 @@ use crate::lang::iptables::save::Context;
 use crate::lang::iptables::{from_legacy, print as iptables_print};
 use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
-use crate::model::{Names, Rule, Ruleset};
+use crate::model::{Family, Names, Rule, Ruleset};
 use serde_json::{Map, Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -97,10 +97,10 @@ impl<'a> Words<'a> {
         text
     }
 
-    fn context(&self) -> Context<'_> {
+    fn context(&self, family: Family) -> Context<'_> {
         Context {
+            family,
             names: self.names,
-            ..Context::new(self.names)
         }
     }
 
@@ -112,7 +112,7 @@ impl<'a> Words<'a> {
         let found = table.chains.get(chain).and_then(|chain| chain.rules.get(rule));
         if let Some(rule) = found {
             let rule = from_legacy::rule(table.family, rule);
-            iptables_print::rule(&rule, &self.context(), &mut text);
+            iptables_print::rule(&rule, &self.context(table.family), &mut text);
         }
         text.trim_start().to_owned()
     }
@@ -132,12 +132,12 @@ impl<'a> Words<'a> {
             None => {
                 rule.parts.clear();
                 rule.target = Target::Nothing;
-                iptables_print::rule(&rule, &self.context(), &mut text);
+                iptables_print::rule(&rule, &self.context(table.family), &mut text);
             }
             Some(part) => {
                 if let Some(part) = rule.parts.get(part) {
                     text = format!("-m {}", part.name());
-                    iptables_print::options(part, &self.context(), &mut text);
+                    iptables_print::options(part, &self.context(table.family), &mut text);
                 }
             }
         }
