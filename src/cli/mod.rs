@@ -10,11 +10,13 @@ mod demo;
 mod guard;
 mod log;
 mod machine;
+mod packet;
 mod rollback;
 mod route;
 mod save;
 mod show;
 mod snapshot;
+mod trace;
 mod tui;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -76,6 +78,8 @@ pub enum Command {
     Save(save::SaveArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// Which way a packet goes: hooks, rules, NAT and routes, simulated
+    Trace(Box<trace::TraceArgs>),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
@@ -125,6 +129,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
         Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {

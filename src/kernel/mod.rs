@@ -5,6 +5,7 @@
 
 pub mod conntrack;
 pub mod hooks;
+pub mod ipset_elements;
 pub mod ipset;
 pub mod legacy;
 pub mod machine;
