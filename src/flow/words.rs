@@ -226,17 +226,7 @@ impl<'a> Words<'a> {
     }
 
     fn table(&self, id: u32) -> String {
-        let known = match id {
-            253 => "default",
-            254 => "main",
-            255 => "local",
-            _ => "",
-        };
-        match self.names.route_tables.get(&id) {
-            Some(name) => name.clone(),
-            None if known.is_empty() => id.to_string(),
-            None => known.to_owned(),
-        }
+        self.names.routing.table(id).into_owned()
     }
 
     fn rule_json(&self, rule: &RuleStep) -> Value {
