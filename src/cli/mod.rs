@@ -8,6 +8,7 @@ mod apply_route;
 mod confirm;
 mod demo;
 mod guard;
+mod history;
 mod log;
 mod machine;
 mod packet;
@@ -74,6 +75,8 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Change the ruleset by a text: all of it or nothing
     Apply(apply::ApplyArgs),
+    /// Who changed what, when and why: the journal of commits
+    History(history::HistoryArgs),
     /// Make the running ruleset the one of the next boot
     Save(save::SaveArgs),
     /// Routes, policy rules, and the kernel's way to a destination
@@ -127,6 +130,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
+        Some(Command::History(args)) => history::run(args)?,
         Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),

@@ -1,7 +1,7 @@
 //! What the machine calls its numbers: interfaces, protocols, marks, labels, owners of tables, the time zone.
 
-use crate::model::network::RouteNames;
 use crate::model::names::{Names, Zone, parse_ethertypes, parse_number_table, parse_protocols};
+use crate::model::network::RouteNames;
 use crate::model::{Ruleset, Table, ruleset::table_flags};
 use chrono::{Local, Offset, TimeZone};
 use std::collections::BTreeMap;

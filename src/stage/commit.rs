@@ -196,7 +196,7 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
         });
     }
     let mut warnings = Vec::new();
-    let entry = begin(commands, options, &scope, &mut warnings);
+    let entry = begin(commands.len(), options, &scope, &mut warnings);
     let cancel = |error: CommitError| {
         entry.map(journal::cancel);
         error
@@ -260,8 +260,66 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
     Err(cancel(CommitError::Restless))
 }
 
+/// Why routes were not changed.
+#[derive(Debug, Error)]
+pub enum RouteError {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Refused(#[from] super::route::Refused),
+}
+
+/// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
+/// and into the same journal as commits of the ruleset.
+pub fn run_routes(
+    plan: super::route::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, RouteError> {
+    if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
+        return Err(CommitError::Window(Box::new(window)).into());
+    }
+    let mut done = Committed::default();
+    if plan.changes.is_empty() {
+        return Ok(done);
+    }
+    // No table of the ruleset is touched.
+    let scope = Scope::of(&[], &[]);
+    let options = Options {
+        steps: vec![Step::Routes(plan.before.clone())],
+        ..options.clone()
+    };
+    let count = plan.changes.len();
+    done.entry = begin(count, &options, &scope, &mut done.warnings);
+    let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
+        .inspect_err(|_| {
+            done.entry.map(journal::cancel);
+        })
+        .map_err(CommitError::from)?;
+    if let Err(refused) = super::route::apply(plan, false) {
+        if let Some(guard) = guard {
+            guard.refused();
+        }
+        done.entry.map(journal::cancel);
+        return Err(refused.into());
+    }
+    let detach = options.hold == Hold::Detached || options.limited.is_some();
+    match guard.map(|guard| guard.committed(detach)).transpose() {
+        Ok(guard) => done.guard = guard,
+        Err(error) => done.warnings.push(error.to_string()),
+    }
+    let waits = options.confirm.is_some() || options.limited.is_some();
+    let fate = if waits { Fate::Waiting } else { Fate::Kept };
+    if let Some(entry) = done.entry
+        && let Err(error) = journal::finish(entry, None, fate, (&done.before, &done.after))
+    {
+        done.warnings
+            .push(format!("the journal was not written: {error}"));
+    }
+    Ok(done)
+}
+
 fn begin(
-    commands: &[Command],
+    count: usize,
     options: &Options<'_>,
     scope: &Scope,
     warnings: &mut Vec<String>,
@@ -270,7 +328,7 @@ fn begin(
         return None;
     }
     let text = match options.text.is_empty() {
-        true => format!("{} changes", commands.len()),
+        true => format!("{count} changes"),
         false => options.text.clone(),
     };
     let note = Note {

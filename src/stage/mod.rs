@@ -27,15 +27,25 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
     Nf(Vec<Command>),
+    /// Places of the routing tables, as they were. Taking them back may be repeated.
+    Routes(Vec<route::Saved>),
 }
 
 impl Step {
-    /// Take it back; a sentence when that is not possible.
-    pub fn undo(&self) -> Result<(), String> {
+    /// Take it back: how much there was to take back; a sentence when that is not possible.
+    pub fn undo(&self) -> Result<usize, String> {
         match self {
             Step::Nf(commands) => nf_tables::commit::commit(commands, Default::default())
-                .map(|_| ())
+                .map(|_| commands.len())
                 .map_err(|error| error.to_string()),
+            Step::Routes(saved) => {
+                let undone = route::undo(saved).map_err(|error| error.to_string())?;
+                if undone.failed.is_empty() {
+                    Ok(undone.restored)
+                } else {
+                    Err(undone.to_string())
+                }
+            }
         }
     }
 }

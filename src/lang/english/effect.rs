@@ -178,7 +178,9 @@ impl Reader<'_> {
                 "let",
                 format!("take the short way of the flowtable {name} from now on"),
             ),
-            Stmt::Xt { kind, extension, .. } => {
+            Stmt::Xt {
+                kind, extension, ..
+            } => {
                 let what = format!(
                     "'{}' (revision {}), whose {} bytes of settings are not read here",
                     extension.name,
