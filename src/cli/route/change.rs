@@ -198,7 +198,7 @@ pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, Change
                 }));
             }
             Rehearsal::NotTried(why) => Some(format!(
-                "whether the kernel takes the changes was not checked: {why}"
+                "whether the kernel takes the changes, because {why}"
             )),
         };
         return Ok(Outcome::Checked {
