@@ -572,3 +572,69 @@ fn the_command_line_changes_routes() {
         assert!(!ip("route").contains("10.0.0.0/8"));
     });
 }
+
+#[test]
+fn a_check_tries_on_a_copy() {
+    in_namespace("a_check_tries_on_a_copy", || {
+        make_devices();
+        // Nothing of what the changes depend on is missing in the copy.
+        for line in [
+            "route add 10.1.0.0/16 via 192.0.2.9 metric 5",
+            "route add 10.2.0.0/16 nhid 10",
+            "route add default via 192.0.2.3",
+            "-6 route add default via 2001:db8::3",
+            "rule add from 10.0.0.0/8 pref 5 table 77",
+            "rule del pref 32767",
+        ] {
+            ip(line);
+        }
+        let start = state();
+        let names = read_names();
+        let check = |text: &str| {
+            let options = Options {
+                names: &names,
+                family: None,
+                check: true,
+                read_only: true,
+            };
+            let outcome = apply_text(text, &options);
+            assert_same(&state(), &start, text);
+            match outcome {
+                Ok(Outcome::Checked { unchecked, .. }) => unchecked.unwrap_or_default(),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => error.to_string(),
+            }
+        };
+        for text in [
+            "route add 10.3.0.0/16 via 10.1.0.1 onlink dev v0\nroute replace default via 192.0.2.4",
+            "route add 10.3.0.0/16 nhid 10\nnexthop del id 1",
+            "route del 10.1.0.0/16 metric 5\nrule del pref 5\nneigh del 192.0.2.77 dev v0",
+            "route add 10.3.0.0/16 dev w0\nroute del default\nroute del 2001:db8:1::/64",
+        ] {
+            assert_eq!(check(text), "", "{text}");
+        }
+        for (text, words) in [
+            (
+                "route add 10.3.0.0/16 dev v0\nroute add 10.1.0.0/16 via 192.0.2.8 metric 5",
+                "change 2 of 2, line 2",
+            ),
+            (
+                "route add 10.3.0.0/16 via 172.31.0.1 dev v0",
+                "Nexthop has invalid gateway",
+            ),
+            ("route del 10.1.0.0/16 metric 6", "no such route"),
+            (
+                "rule add from 10.0.0.0/8 pref 5 table 77",
+                "there is one already",
+            ),
+            (
+                "neigh add 192.0.2.77 lladdr 02:00:00:00:00:09 dev v0",
+                "there is one already",
+            ),
+        ] {
+            let answer = check(text);
+            assert!(answer.contains(words), "{text}: {answer}");
+            assert!(answer.contains("nothing was changed"), "{text}: {answer}");
+        }
+    });
+}

@@ -8,11 +8,13 @@
 //! step, and what somebody else changed in other places stays.
 
 mod place;
+mod rehearse;
 mod restore;
 mod rules;
 mod same;
 
 pub use place::{Content, Place, Saved};
+pub use rehearse::{Rehearsal, rehearse};
 pub use restore::{Undone, Unrestored};
 
 use crate::kernel::netlink::{KernelError, Protocol, Socket};

@@ -6,7 +6,7 @@ use hookscope::lang::route::{
     Names, ParseContext, ParseError, ParsedChange, parse_batch, parse_words,
 };
 use hookscope::model::network::{FibFamily, RouteChange};
-use hookscope::stage::route::{self as stage, Applied, Plan, Reason, Refused};
+use hookscope::stage::route::{self as stage, Applied, Plan, Reason, Refused, Rehearsal, Undone};
 use std::fmt;
 use thiserror::Error;
 
@@ -35,8 +35,11 @@ pub struct Prepared {
 pub enum Outcome {
     /// The changes are made; [`stage::undo`] with `plan.before` takes them back.
     Applied(Applied),
-    /// Nothing was changed, and the text is fine as far as was looked; what was not looked at.
-    Checked { changes: usize, unchecked: String },
+    /// Nothing was changed, and the text is fine; what could not be looked at.
+    Checked {
+        changes: usize,
+        unchecked: Option<String>,
+    },
 }
 
 #[derive(Debug, Error)]
@@ -174,25 +177,39 @@ fn prepare(sources: Vec<ParsedChange>) -> Result<Prepared, ChangeError> {
 /// Make the changes that a text asked for. The picture was read just now: nobody is looked for who was faster.
 pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, ChangeError> {
     let count = prepared.plan.changes.len();
+    let refusal = |refused: Refused| {
+        let source = refused
+            .index()
+            .and_then(|index| prepared.sources.get(index).cloned());
+        ChangeError::Refused(Box::new(Refusal {
+            refused,
+            source,
+            count,
+        }))
+    };
     if options.check {
+        let unchecked = match stage::rehearse(&prepared.plan) {
+            Rehearsal::Fine => None,
+            // What was taken back was taken back in the copy.
+            Rehearsal::Refused(refused) => {
+                return Err(refusal(Refused {
+                    undone: Undone::default(),
+                    ..refused
+                }));
+            }
+            Rehearsal::NotTried(why) => Some(format!(
+                "whether the kernel takes the changes, because {why}"
+            )),
+        };
         return Ok(Outcome::Checked {
             changes: count,
-            unchecked: "whether the kernel takes the changes (gateways that cannot be reached, routes that are there already)".to_owned(),
+            unchecked,
         });
     }
     if options.read_only {
         return Err(ChangeError::ReadOnly);
     }
-    stage::apply(prepared.plan, false)
+    stage::apply(prepared.plan.clone(), false)
         .map(Outcome::Applied)
-        .map_err(|refused| {
-            let source = refused
-                .index()
-                .and_then(|index| prepared.sources.get(index).cloned());
-            ChangeError::Refused(Box::new(Refusal {
-                refused,
-                source,
-                count,
-            }))
-        })
+        .map_err(refusal)
 }

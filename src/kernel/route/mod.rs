@@ -7,6 +7,7 @@
 
 mod address;
 mod change;
+mod copy;
 mod event;
 mod get;
 mod link;
@@ -20,6 +21,7 @@ mod traffic;
 
 pub use address::decode_address;
 pub use change::{Request, encode_change, make_change};
+pub use copy::copy_links;
 pub use event::{Events, RouteEvent, decode_event};
 pub use get::{RouteLookup, encode_lookup, route_get};
 pub use link::decode_link;

@@ -129,6 +129,11 @@ pub fn parse_batch(
     let (mut changes, mut errors) = (Vec::new(), Vec::new());
     let mut words = Vec::new();
     for (place, line) in lines.iter().enumerate() {
+        // A text of something else has as many mistakes as lines.
+        const MOST: usize = 1000;
+        if errors.len() >= MOST {
+            break;
+        }
         let code = line.split('#').next().unwrap_or_default();
         // A comment ends the line before the backslash is seen, as in iproute2.
         let (code, continued) = match code.strip_suffix('\\') {

@@ -246,6 +246,22 @@ fn batches() {
     );
 }
 
+#[test]
+fn long_lines_are_shown_in_part() {
+    let error = read(&format!(
+        "route add 10.0.0.0/8 {} vai 1.2.3.4",
+        "mtu 1400 ".repeat(5000)
+    ))
+    .unwrap_err()
+    .to_string();
+    assert!(error.len() < 600 && error.contains("'vai'"), "{error}");
+    let caret = error.lines().last().unwrap().find('^').unwrap();
+    let line: Vec<char> = error.lines().nth(1).unwrap().chars().collect();
+    assert_eq!(line[caret..caret + 3], ['v', 'a', 'i']);
+    let error = read(&format!("route add {}", "x".repeat(1 << 20))).unwrap_err();
+    assert!(error.to_string().len() < 600);
+}
+
 /// Any text is read or refused, and never more than that.
 #[test]
 fn nonsense_never_panics() {

@@ -33,7 +33,8 @@ impl fmt::Display for ParseError {
         if self.word.is_empty() {
             f.write_str(&self.problem)?;
         } else {
-            write!(f, "'{}' {}", self.word, self.problem)?;
+            let (word, more) = beginning(&self.word, LONGEST_WORD);
+            write!(f, "'{word}{more}' {}", self.problem)?;
         }
         if !self.expected.is_empty() {
             write!(f, "; expected {}", self.expected)?;
@@ -42,16 +43,39 @@ impl fmt::Display for ParseError {
             write!(f, "; did you mean '{near}'?")?;
         }
         if !self.source.is_empty() {
-            let width = self.word.chars().count().max(1);
+            // Of a long line, what is around the place.
+            const BEFORE: usize = 60;
+            let skip = match self.column.saturating_sub(1) {
+                column if column <= BEFORE + 20 => 0,
+                column => column - BEFORE,
+            };
+            let rest = self.source.char_indices().nth(skip);
+            let rest = rest.map_or("", |(place, _)| {
+                self.source.get(place..).unwrap_or_default()
+            });
+            let (shown, more) = beginning(rest, BEFORE + 100);
+            let start = if skip > 0 { "…" } else { "" };
+            let column = self.column.saturating_sub(1) - skip + start.chars().count();
+            let width = self.word.chars().take(LONGEST_WORD).count().max(1);
             write!(
                 f,
-                "\n  {}\n  {}{}",
-                self.source,
-                " ".repeat(self.column.saturating_sub(1)),
+                "\n  {start}{shown}{more}\n  {}{}",
+                " ".repeat(column),
                 "^".repeat(width)
             )?;
         }
         Ok(())
+    }
+}
+
+/// Longer words are cut where they are shown.
+const LONGEST_WORD: usize = 60;
+
+/// The first characters of a text, and a sign when there are more.
+fn beginning(text: &str, most: usize) -> (&str, &'static str) {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => (text.get(..end).unwrap_or_default(), "…"),
+        None => (text, ""),
     }
 }
 
@@ -153,7 +177,8 @@ impl<'a> Words<'a> {
 
 /// The choice that differs least from `word`, if it differs little.
 pub fn near<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let most = match word.chars().count() {
+    let most = match word.chars().take(LONGEST + 1).count() {
+        count if count > LONGEST => return None,
         0..=2 => 1,
         3..=6 => 2,
         _ => 3,
@@ -167,11 +192,12 @@ pub fn near<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Optio
     closest.map(|(_, choice)| choice.to_owned())
 }
 
+/// Words of a command are short; nothing that is longer is near one.
+const LONGEST: usize = 40;
+
 /// How many characters must be put in, taken out, changed or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    // Words of a command are short; nothing that is longer is near one.
-    const LONGEST: usize = 40;
     if a.len() > LONGEST || b.len() > LONGEST {
         return usize::MAX;
     }
