@@ -9,7 +9,7 @@ use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Sources};
 use hookscope::model::text;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
-use hookscope::stage::commit::{self, CommitError};
+use hookscope::stage::commit::{self, CommitError, Committed};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -124,12 +124,9 @@ fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyho
         };
     }
     let options = commit::Options {
-        confirm: args.confirm.map(Duration::from_secs),
-        limited: args.limited.as_deref().map(time).transpose()?,
         compiled_at: Some(compiled.generation),
-        why: args.why.clone(),
         text: written(sources),
-        ..commit::Options::default()
+        ..commit_options(args)?
     };
     let done = match commit::run(&compiled.commands, &options) {
         Ok(done) => done,
@@ -139,18 +136,7 @@ fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyho
         }
         Err(other) => return Err(other.into()),
     };
-    for warning in &done.warnings {
-        writeln!(io::stderr(), "hookscope: {warning}")?;
-    }
-    if let Some(seconds) = args.confirm {
-        writeln!(
-            io::stdout(),
-            "applied; taken back in {seconds} s unless `hookscope confirm` runs (`hookscope rollback` takes it back now)"
-        )?;
-    }
-    if let Some(limited) = &args.limited {
-        writeln!(io::stdout(), "applied for {limited}")?;
-    }
+    told(args, &done)?;
     Ok(true)
 }
 
@@ -180,23 +166,49 @@ fn time(word: &str) -> anyhow::Result<Duration> {
 }
 
 fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result<()> {
-    if args.confirm.is_some() || args.limited.is_some() {
-        bail!("--confirm and --for do not guard routes yet; nothing was changed");
-    }
     let names = hookscope::session::names::read_names();
     let options = apply_route::Options {
         names: &names,
         family: None,
         check: args.check,
         read_only: global.read_only,
+        commit: commit_options(args)?,
     };
     match apply_route::apply_text(text, &options)? {
-        apply_route::Outcome::Applied(_) => Ok(()),
+        apply_route::Outcome::Applied(done) => told(args, &done),
         apply_route::Outcome::Checked { unchecked, .. } => {
-            writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;
+            if let Some(unchecked) = unchecked {
+                writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;
+            }
             Ok(())
         }
     }
+}
+
+fn commit_options(args: &ApplyArgs) -> anyhow::Result<commit::Options<'static>> {
+    Ok(commit::Options {
+        confirm: args.confirm.map(Duration::from_secs),
+        limited: args.limited.as_deref().map(time).transpose()?,
+        why: args.why.clone(),
+        ..commit::Options::default()
+    })
+}
+
+/// What a person must know after a commit.
+fn told(args: &ApplyArgs, done: &Committed) -> anyhow::Result<()> {
+    for warning in &done.warnings {
+        writeln!(io::stderr(), "hookscope: {warning}")?;
+    }
+    if let Some(seconds) = args.confirm {
+        writeln!(
+            io::stdout(),
+            "applied; taken back in {seconds} s unless `hookscope confirm` runs (`hookscope rollback` takes it back now)"
+        )?;
+    }
+    if let Some(limited) = &args.limited {
+        writeln!(io::stdout(), "applied for {limited}")?;
+    }
+    Ok(())
 }
 
 fn source(args: &ApplyArgs) -> anyhow::Result<(String, String)> {

@@ -6,12 +6,13 @@ use hookscope::lang::route::{
     Names, ParseContext, ParseError, ParsedChange, parse_batch, parse_words,
 };
 use hookscope::model::network::{FibFamily, RouteChange};
-use hookscope::stage::route::{self as stage, Applied, Plan, Reason, Refused, Rehearsal, Undone};
+use hookscope::stage::commit::{self, CommitError, Committed, RouteError};
+use hookscope::stage::route::{self as stage, Plan, Reason, Refused, Rehearsal, Undone};
 use std::fmt;
 use thiserror::Error;
 
 /// How to make changes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options<'a> {
     pub names: &'a Names,
     /// The family asked for; without one, addresses decide.
@@ -20,6 +21,8 @@ pub struct Options<'a> {
     pub check: bool,
     /// Refuse to change anything.
     pub read_only: bool,
+    /// The window to confirm in, and what the journal says.
+    pub commit: commit::Options<'a>,
 }
 
 /// What a text asks for, ready to be made: `plan.before` is what a guard needs to take it back.
@@ -31,10 +34,9 @@ pub struct Prepared {
 }
 
 /// What came of a text.
-#[derive(Debug)]
 pub enum Outcome {
-    /// The changes are made; [`stage::undo`] with `plan.before` takes them back.
-    Applied(Applied),
+    /// The changes are made.
+    Applied(Box<Committed>),
     /// Nothing was changed, and the text is fine; what could not be looked at.
     Checked {
         changes: usize,
@@ -56,6 +58,8 @@ pub enum ChangeError {
     Read(#[from] KernelError),
     #[error("{0}")]
     Refused(Box<Refusal>),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// The kernel refused a change, or somebody was faster.
@@ -209,7 +213,14 @@ pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, Change
     if options.read_only {
         return Err(ChangeError::ReadOnly);
     }
-    stage::apply(prepared.plan.clone(), false)
-        .map(Outcome::Applied)
-        .map_err(refusal)
+    let mut commit = options.commit.clone();
+    if commit.text.is_empty() {
+        let lines: Vec<&str> = prepared.sources.iter().map(|one| &*one.text).collect();
+        commit.text = lines.join("\n");
+    }
+    match commit::run_routes(prepared.plan.clone(), &commit) {
+        Ok(done) => Ok(Outcome::Applied(Box::new(done))),
+        Err(RouteError::Refused(refused)) => Err(refusal(refused)),
+        Err(RouteError::Commit(error)) => Err(error.into()),
+    }
 }

@@ -212,6 +212,7 @@ fn change(
             family: family(args),
             check: false,
             read_only: context.read_only,
+            commit: Default::default(),
         },
     )?;
     Ok(())
