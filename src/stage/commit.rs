@@ -198,7 +198,9 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
     let mut warnings = Vec::new();
     let entry = begin(commands.len(), options, &scope, &mut warnings);
     let cancel = |error: CommitError| {
-        entry.map(journal::cancel);
+        if let Some(entry) = entry {
+            journal::cancel(entry);
+        }
         error
     };
     for _ in 0..TRIES {
