@@ -247,6 +247,14 @@ fn is_rule6(line: &str) -> bool {
     line.starts_with("rule") && (line.contains("::") || line.contains("2001:"))
 }
 
+/// Tests leave nothing in the machine's journal.
+fn unlogged() -> hookscope::stage::commit::Options<'static> {
+    hookscope::stage::commit::Options {
+        unlogged: true,
+        ..Default::default()
+    }
+}
+
 /// Apply a text as one change set.
 fn ours(text: &str) -> Result<Outcome, ChangeError> {
     let names = read_names();
@@ -257,6 +265,7 @@ fn ours(text: &str) -> Result<Outcome, ChangeError> {
             family: None,
             check: false,
             read_only: false,
+            commit: unlogged(),
         },
     )
 }
@@ -456,6 +465,7 @@ fn refusals_name_the_command_and_the_kernel_says_why() {
             family: None,
             check: false,
             read_only: true,
+            commit: unlogged(),
         };
         let words: Vec<String> = "route add 10.0.0.0/8 dev v0"
             .split(' ')
@@ -596,6 +606,7 @@ fn a_check_tries_on_a_copy() {
                 family: None,
                 check: true,
                 read_only: true,
+                commit: unlogged(),
             };
             let outcome = apply_text(text, &options);
             assert_same(&state(), &start, text);

@@ -175,7 +175,7 @@ fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result
         commit: commit_options(args)?,
     };
     match apply_route::apply_text(text, &options)? {
-        apply_route::Outcome::Applied(done) => told(args, &done),
+        apply_route::Outcome::Applied(made) => told(args, &made.commit),
         apply_route::Outcome::Checked { unchecked, .. } => {
             if let Some(unchecked) = unchecked {
                 writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;

@@ -35,13 +35,32 @@ pub struct Prepared {
 
 /// What came of a text.
 pub enum Outcome {
-    /// The changes are made.
-    Applied(Box<Committed>),
+    /// The changes are made; [`stage::undo`] with `plan.before` takes them back.
+    Applied(Box<Made>),
     /// Nothing was changed, and the text is fine; what could not be looked at.
     Checked {
         changes: usize,
         unchecked: Option<String>,
     },
+}
+
+/// Changes that were made.
+pub struct Made {
+    pub plan: Plan,
+    pub commit: Committed,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Applied(made) => f.debug_tuple("Applied").field(&made.plan).finish(),
+            Outcome::Checked { changes, unchecked } => f
+                .debug_struct("Checked")
+                .field("changes", changes)
+                .field("unchecked", unchecked)
+                .finish(),
+        }
+    }
 }
 
 #[derive(Debug, Error)]
@@ -219,7 +238,10 @@ pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, Change
         commit.text = lines.join("\n");
     }
     match commit::run_routes(prepared.plan.clone(), &commit) {
-        Ok(done) => Ok(Outcome::Applied(Box::new(done))),
+        Ok(done) => Ok(Outcome::Applied(Box::new(Made {
+            plan: prepared.plan,
+            commit: done,
+        }))),
         Err(RouteError::Refused(refused)) => Err(refusal(refused)),
         Err(RouteError::Commit(error)) => Err(error.into()),
     }
