@@ -477,7 +477,7 @@ fn refusals_name_the_command_and_the_kernel_says_why() {
             "route add 10.0.0.0/8 dev v0",
             &Options {
                 check: true,
-                ..options
+                ..options.clone()
             },
         );
         assert!(matches!(checked, Ok(Outcome::Checked { changes: 1, .. })));
