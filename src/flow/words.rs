@@ -109,7 +109,10 @@ impl<'a> Words<'a> {
         let Some(table) = self.sim.legacy.get(table).map(|table| table.table) else {
             return text;
         };
-        let found = table.chains.get(chain).and_then(|chain| chain.rules.get(rule));
+        let found = table
+            .chains
+            .get(chain)
+            .and_then(|chain| chain.rules.get(rule));
         if let Some(rule) = found {
             let rule = from_legacy::rule(table.family, rule);
             iptables_print::rule(&rule, &self.context(table.family), &mut text);
@@ -123,7 +126,10 @@ impl<'a> Words<'a> {
         let Some(table) = self.sim.legacy.get(table).map(|table| table.table) else {
             return text;
         };
-        let found = table.chains.get(chain).and_then(|chain| chain.rules.get(rule));
+        let found = table
+            .chains
+            .get(chain)
+            .and_then(|chain| chain.rules.get(rule));
         let Some(found) = found else {
             return text;
         };

@@ -5,8 +5,8 @@
 
 pub mod conntrack;
 pub mod hooks;
-pub mod ipset_elements;
 pub mod ipset;
+pub mod ipset_elements;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;

@@ -30,7 +30,7 @@ enum Target {
     Verdict(LegacyVerdict),
     Jump(Name, Option<usize>),
     Goto(Name, Option<usize>),
-    Extension(Code),
+    Extension(Box<Code>),
 }
 
 /// How deep chains may call each other before something must be wrong.
@@ -72,10 +72,8 @@ impl<'a> Table<'a> {
                             LegacyTarget::Verdict(verdict) => Target::Verdict(*verdict),
                             LegacyTarget::Jump(name) => Target::Jump(name.clone(), find(name)),
                             LegacyTarget::Goto(name) => Target::Goto(name.clone(), find(name)),
-                            LegacyTarget::Extension(target) => Target::Extension(Code::new(
-                                ExtensionKind::Target,
-                                table.family,
-                                target,
+                            LegacyTarget::Extension(target) => Target::Extension(Box::new(
+                                Code::new(ExtensionKind::Target, table.family, target),
                             )),
                         },
                     })
@@ -104,16 +102,21 @@ impl<'a> Table<'a> {
             ("security", _) => [50; 5],
             _ => [0; 5],
         };
-        let tracks = self.table.chains.iter().flat_map(|chain| &chain.rules).any(|rule| {
-            let target = match &rule.target {
-                LegacyTarget::Extension(target) => Some(target),
-                _ => None,
-            };
-            rule.matches
-                .iter()
-                .chain(target)
-                .any(|one| xtables_tracks(one.name.as_bytes(), &one.info))
-        });
+        let tracks = self
+            .table
+            .chains
+            .iter()
+            .flat_map(|chain| &chain.rules)
+            .any(|rule| {
+                let target = match &rule.target {
+                    LegacyTarget::Extension(target) => Some(target),
+                    _ => None,
+                };
+                rule.matches
+                    .iter()
+                    .chain(target)
+                    .any(|one| xtables_tracks(one.name.as_bytes(), &one.info))
+            });
         LegacyHooks {
             family: self.table.family,
             hooks,
@@ -131,7 +134,11 @@ impl<'s> Walk<'s, '_> {
         let Some(table) = sim.legacy.get(number) else {
             return RuleVerdict::Accept;
         };
-        let base = table.entry.get(usize::from(self.state.hook)).copied().flatten();
+        let base = table
+            .entry
+            .get(usize::from(self.state.hook))
+            .copied()
+            .flatten();
         let Some(base) = base else {
             return RuleVerdict::Accept;
         };
@@ -160,7 +167,12 @@ impl<'s> Walk<'s, '_> {
         verdict
     }
 
-    fn walk_legacy(&mut self, table: &'s Table<'_>, number: usize, base: usize) -> (RuleVerdict, bool, Vec<RuleStep>, bool) {
+    fn walk_legacy(
+        &mut self,
+        table: &'s Table<'_>,
+        number: usize,
+        base: usize,
+    ) -> (RuleVerdict, bool, Vec<RuleStep>, bool) {
         let mut seen = Vec::new();
         let mut stack: Vec<(usize, usize)> = Vec::new();
         let (mut chain, mut at) = (base, 0);
@@ -176,7 +188,9 @@ impl<'s> Walk<'s, '_> {
             };
             at += 1;
             if self.budget == 0 || stack.len() > DEPTH {
-                self.stuck("the chains send packets around in circles; the kernel refuses such rules");
+                self.stuck(
+                    "the chains send packets around in circles; the kernel refuses such rules",
+                );
                 return (RuleVerdict::Drop, false, seen, false);
             }
             self.budget -= 1;
@@ -236,7 +250,11 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn legacy_policy(&self, table: &Table<'_>, base: usize) -> RuleVerdict {
-        let policy = table.table.chains.get(base).and_then(|chain| chain.policy.as_ref());
+        let policy = table
+            .table
+            .chains
+            .get(base)
+            .and_then(|chain| chain.policy.as_ref());
         match policy.map(|policy| policy.verdict) {
             Some(LegacyVerdict::Drop) => RuleVerdict::Drop,
             _ => RuleVerdict::Accept,
@@ -288,9 +306,7 @@ impl<'s> Walk<'s, '_> {
         {
             return Matched::No;
         }
-        if header.proto != 0
-            && (u16::from(self.l4.proto) == header.proto) == inverted(0x40)
-        {
+        if header.proto != 0 && (u16::from(self.l4.proto) == header.proto) == inverted(0x40) {
             return Matched::No;
         }
         const FRAGMENT: u8 = 1;
@@ -352,8 +368,16 @@ impl<'s> Walk<'s, '_> {
         let sender = 8 + hardware;
         let target_mac = sender + 4;
         let target = target_mac + hardware;
-        let fits = compare(bytes(8, hardware.min(16)), &header.src_devaddr.addr, &header.src_devaddr.mask) != inverted(0x10)
-            && compare(bytes(target_mac, hardware.min(16)), &header.tgt_devaddr.addr, &header.tgt_devaddr.mask) != inverted(0x20)
+        let fits = compare(
+            bytes(8, hardware.min(16)),
+            &header.src_devaddr.addr,
+            &header.src_devaddr.mask,
+        ) != inverted(0x10)
+            && compare(
+                bytes(target_mac, hardware.min(16)),
+                &header.tgt_devaddr.addr,
+                &header.tgt_devaddr.mask,
+            ) != inverted(0x20)
             && compare(bytes(sender, 4), &header.src, &header.smsk) != inverted(4)
             && compare(bytes(target, 4), &header.tgt, &header.tmsk) != inverted(8);
         (fits
