@@ -11,6 +11,7 @@ mod packet;
 mod route;
 mod show;
 mod snapshot;
+mod test;
 mod trace;
 mod tui;
 
@@ -73,6 +74,8 @@ pub enum Command {
     Route(route::RouteArgs),
     /// Which way a packet goes: hooks, rules, NAT and routes, simulated
     Trace(Box<trace::TraceArgs>),
+    /// Hold packet expectations (TOML) against this machine or a snapshot
+    Test(test::TestArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
@@ -106,6 +109,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Test(args)) => return test::run(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,

@@ -99,6 +99,17 @@ impl Tuple {
     }
 }
 
+/// Conntrack could tell which flow the packet belongs to (`nf_ct_get_tuplepr`).
+pub fn has_tuple(skb: &Skb) -> bool {
+    let l4 = skb.l4();
+    match (skb.src(), skb.dst()) {
+        (Some(src), Some(dst)) if l4.known && l4.fragment == 0 => {
+            Tuple::of(skb, l4.proto, l4.offset, src, dst).is_some()
+        }
+        _ => false,
+    }
+}
+
 /// `enum ip_conntrack_info` with the two states without an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CtInfo {

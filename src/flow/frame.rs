@@ -148,6 +148,16 @@ impl Skb {
         }
     }
 
+    /// The priority that the type of service asks for (`rt_tos2priority`).
+    pub fn tos_priority(&self) -> u32 {
+        match (self.tos() & 0x1e) >> 1 {
+            0..=3 => 0,
+            4..=7 => 2,
+            8..=11 => 6,
+            _ => 4,
+        }
+    }
+
     pub fn ttl(&self) -> u8 {
         let offset = if self.is_v4() { 8 } else { 7 };
         self.u8_at(offset).unwrap_or(0)
@@ -553,11 +563,6 @@ fn verify(skb: &Skb) -> Checksums {
     let (true, 0, Some(body)) = (l4.known, l4.fragment, body) else {
         return found;
     };
-    if skb.is_fragment() {
-        // A part has never the checksum of the whole.
-        found.bad_l4 = true;
-        return found;
-    }
     if l4.proto == IPPROTO_SCTP {
         found.bad_l4 = body.len() >= 12 && !sctp_good(body);
         return found;
