@@ -17,6 +17,7 @@ mod route;
 mod save;
 mod show;
 mod snapshot;
+mod test;
 mod trace;
 mod tui;
 
@@ -83,6 +84,8 @@ pub enum Command {
     Route(route::RouteArgs),
     /// Which way a packet goes: hooks, rules, NAT and routes, simulated
     Trace(Box<trace::TraceArgs>),
+    /// Hold packet expectations (TOML) against this machine or a snapshot
+    Test(test::TestArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
@@ -133,6 +136,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::History(args)) => history::run(args)?,
         Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Test(args)) => return test::run(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,

@@ -241,7 +241,7 @@ pub fn parse_hex(text: &str) -> anyhow::Result<Bytes> {
     if let Some(bad) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
         bail!("'{bad}' is no hex digit");
     }
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         bail!("an odd number of hex digits ({})", digits.len());
     }
     let value = |c: char| c.to_digit(16).unwrap_or(0) as u8;

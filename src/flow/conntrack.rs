@@ -99,6 +99,17 @@ impl Tuple {
     }
 }
 
+/// Conntrack could tell which flow the packet belongs to (`nf_ct_get_tuplepr`).
+pub fn has_tuple(skb: &Skb) -> bool {
+    let l4 = skb.l4();
+    match (skb.src(), skb.dst()) {
+        (Some(src), Some(dst)) if l4.known && l4.fragment == 0 => {
+            Tuple::of(skb, l4.proto, l4.offset, src, dst).is_some()
+        }
+        _ => false,
+    }
+}
+
 /// `enum ip_conntrack_info` with the two states without an entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CtInfo {
@@ -349,7 +360,7 @@ impl Tracker<'_> {
         let v6 = skb.is_v6();
         if is_icmp(l4.proto, v6) {
             match self.icmp_error(skb, l4.offset, v6) {
-                Icmp::Done(tracked) => return tracked,
+                Icmp::Done(tracked) => return *tracked,
                 Icmp::Track => {}
             }
         }
@@ -527,35 +538,35 @@ impl Tracker<'_> {
     /// Errors are about another packet; some kinds of ICMPv6 are never tracked.
     fn icmp_error(&self, skb: &Skb, offset: usize, v6: bool) -> Icmp {
         let (Some(kind), Some(code)) = (skb.u8_at(offset), skb.u8_at(offset + 1)) else {
-            return Icmp::Done(Tracked::invalid("the ICMP header is cut off"));
+            return Icmp::Done(Box::new(Tracked::invalid("the ICMP header is cut off")));
         };
         if skb.data.len() < offset + 8 {
-            return Icmp::Done(Tracked::invalid("the ICMP header is cut off"));
+            return Icmp::Done(Box::new(Tracked::invalid("the ICMP header is cut off")));
         }
         if self.checksum && self.prerouting && skb.checksums.bad_l4 {
-            return Icmp::Done(Tracked::invalid("bad ICMP checksum"));
+            return Icmp::Done(Box::new(Tracked::invalid("bad ICMP checksum")));
         }
         if v6 {
             let discovery = matches!(kind, 130..=136 | 143);
             if discovery && code == 0 {
-                return Icmp::Done(Tracked {
+                return Icmp::Done(Box::new(Tracked {
                     info: CtInfo::Untracked,
                     entry: None,
                     why: Some("neighbour discovery and multicast listeners are not tracked"),
-                });
+                }));
             }
             if kind >= 128 {
                 return Icmp::Track;
             }
         } else {
             if kind > 18 {
-                return Icmp::Done(Tracked::invalid("ICMP of an unknown type"));
+                return Icmp::Done(Box::new(Tracked::invalid("ICMP of an unknown type")));
             }
             if !matches!(kind, 3 | 4 | 5 | 11 | 12) {
                 return Icmp::Track;
             }
         }
-        Icmp::Done(self.about_another(skb, offset + 8, v6))
+        Icmp::Done(Box::new(self.about_another(skb, offset + 8, v6)))
     }
 
     /// `nf_conntrack_inet_error`: find the flow of the packet inside.
@@ -667,7 +678,7 @@ impl Tracker<'_> {
 }
 
 enum Icmp {
-    Done(Tracked),
+    Done(Box<Tracked>),
     Track,
 }
 

@@ -965,8 +965,8 @@ pub(super) mod tests {
                 254,
                 vec![
                     ("0.0.0.0/0", RouteKind::Unicast, 0, 3),
-                    ("10.0.0.0/8", RouteKind::Unicast, 0, 2),
                     ("10.0.0.0/8", RouteKind::Unicast, 0x10, 3),
+                    ("10.0.0.0/8", RouteKind::Unicast, 0, 2),
                     ("192.168.0.0/16", RouteKind::Blackhole, 0, 1),
                 ],
             ),

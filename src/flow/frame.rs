@@ -148,6 +148,16 @@ impl Skb {
         }
     }
 
+    /// The priority that the type of service asks for (`rt_tos2priority`).
+    pub fn tos_priority(&self) -> u32 {
+        match (self.tos() & 0x1e) >> 1 {
+            0..=3 => 0,
+            4..=7 => 2,
+            8..=11 => 6,
+            _ => 4,
+        }
+    }
+
     pub fn ttl(&self) -> u8 {
         let offset = if self.is_v4() { 8 } else { 7 };
         self.u8_at(offset).unwrap_or(0)
@@ -175,7 +185,6 @@ impl Skb {
             ETH_P_IP => self.u16_at(6).is_some_and(|word| word & 0x3fff != 0),
             ETH_P_IPV6 => self
                 .find_v6(Some(44))
-                .ok()
                 .and_then(|found| self.u16_at(found.offset + 2))
                 .is_some_and(|word| word & 0xfff9 != 0),
             _ => false,
@@ -188,7 +197,7 @@ impl Skb {
         if !self.is_v6() {
             return false;
         }
-        let Ok(found) = self.find_v6(Some(44)) else {
+        let Some(found) = self.find_v6(Some(44)) else {
             return false;
         };
         let more = self
@@ -208,13 +217,13 @@ impl Skb {
                 fragment: self.u16_at(6).unwrap_or(0) & 0x1fff,
             },
             ETH_P_IPV6 => match self.find_v6(None) {
-                Ok(found) => L4 {
+                Some(found) => L4 {
                     known: true,
                     proto: found.header,
                     offset: found.offset,
                     fragment: found.fragment,
                 },
-                Err(()) => L4::default(),
+                None => L4::default(),
             },
             _ => L4::default(),
         }
@@ -243,8 +252,8 @@ impl Skb {
     }
 
     /// `ipv6_find_hdr`: walk the extension headers to one, or to the transport header.
-    pub fn find_v6(&self, target: Option<u8>) -> Result<FoundHeader, ()> {
-        let mut next = self.u8_at(6).ok_or(())?;
+    pub fn find_v6(&self, target: Option<u8>) -> Option<FoundHeader> {
+        let mut next = self.u8_at(6)?;
         let mut offset = 40;
         loop {
             let found = target == Some(next);
@@ -253,28 +262,28 @@ impl Skb {
                 if target.is_none() || found {
                     break;
                 }
-                return Err(());
+                return None;
             }
             if found {
                 break;
             }
-            let header = self.data.get(offset..offset + 2).ok_or(())?;
+            let header = self.data.get(offset..offset + 2)?;
             let (following, len) = (header[0], header[1]);
             let length = match next {
                 44 => {
-                    let word = self.u16_at(offset + 2).ok_or(())?;
+                    let word = self.u16_at(offset + 2)?;
                     let fragment = word & 0xfff8;
                     if fragment != 0 {
                         let last = !matches!(following, 0 | 43 | 44 | 51 | 60);
                         return if target.is_none() && last {
                             // The kernel leaves the offset as it was: at the IPv6 header.
-                            Ok(FoundHeader {
+                            Some(FoundHeader {
                                 header: following,
                                 offset: 0,
                                 fragment: fragment >> 3,
                             })
                         } else {
-                            Err(())
+                            None
                         };
                     }
                     8
@@ -285,7 +294,7 @@ impl Skb {
             next = following;
             offset += length;
         }
-        Ok(FoundHeader {
+        Some(FoundHeader {
             header: next,
             offset,
             fragment: 0,
@@ -355,7 +364,7 @@ pub fn build(question: &Question, src: IpAddr, dst: IpAddr) -> Result<Skb, Quest
     let mut body = if later {
         question.payload.clone()
     } else {
-        transport(question, proto)
+        transport(question, proto, v6)
     };
     let head = if v6 { 40 } else { 20 };
     let extra = if v6 && question.fragment.is_some() {
@@ -430,12 +439,16 @@ pub fn build(question: &Question, src: IpAddr, dst: IpAddr) -> Result<Skb, Quest
 }
 
 /// Transport header and payload, without a checksum.
-fn transport(question: &Question, proto: u8) -> Vec<u8> {
+fn transport(question: &Question, proto: u8, v6: bool) -> Vec<u8> {
     let (sport, dport) = (question.sport.unwrap_or(0), question.dport.unwrap_or(0));
     let mut out = Vec::new();
     let ports = |out: &mut Vec<u8>| {
         out.extend(sport.to_be_bytes());
         out.extend(dport.to_be_bytes());
+    };
+    let icmp = |out: &mut Vec<u8>, request: u8| {
+        let kind = question.icmp_type.unwrap_or(request);
+        out.extend([kind, question.icmp_code.unwrap_or(0), 0, 0, 0, 0, 0, 1]);
     };
     match proto {
         IPPROTO_TCP => {
@@ -455,25 +468,20 @@ fn transport(question: &Question, proto: u8) -> Vec<u8> {
             ports(&mut out);
             out.extend([3, 0, 0, 0, 0, 0, 0, 0]);
         }
-        IPPROTO_ICMP | IPPROTO_ICMPV6 => {
-            let request = if proto == IPPROTO_ICMP { 8 } else { 128 };
-            // Without a type, a packet with nothing but a payload is meant only when one is given.
-            if question.icmp_type.is_some() || question.payload.is_empty() {
-                let kind = question.icmp_type.unwrap_or(request);
-                out.extend([kind, question.icmp_code.unwrap_or(0), 0, 0, 0, 0, 0, 1]);
-            }
-        }
+        IPPROTO_ICMP if !v6 => icmp(&mut out, 8),
+        IPPROTO_ICMPV6 if v6 => icmp(&mut out, 128),
         _ => {}
     }
     out.extend(&question.payload);
     out
 }
 
-fn checksum_place(proto: u8) -> Option<usize> {
+fn checksum_place(proto: u8, v6: bool) -> Option<usize> {
     match proto {
         IPPROTO_TCP => Some(16),
         IPPROTO_UDP | IPPROTO_UDPLITE => Some(6),
-        IPPROTO_ICMP | IPPROTO_ICMPV6 => Some(2),
+        IPPROTO_ICMP if !v6 => Some(2),
+        IPPROTO_ICMPV6 if v6 => Some(2),
         _ => None,
     }
 }
@@ -487,7 +495,7 @@ fn l4_sum(body: &[u8], src: IpAddr, dst: IpAddr, proto: u8) -> u32 {
 }
 
 fn put_checksum(body: &mut [u8], src: IpAddr, dst: IpAddr, proto: u8) {
-    let Some(place) = checksum_place(proto) else {
+    let Some(place) = checksum_place(proto, src.is_ipv6()) else {
         return;
     };
     if body.len() < place + 2 {
@@ -555,16 +563,11 @@ fn verify(skb: &Skb) -> Checksums {
     let (true, 0, Some(body)) = (l4.known, l4.fragment, body) else {
         return found;
     };
-    if skb.is_fragment() {
-        // A part has never the checksum of the whole.
-        found.bad_l4 = true;
-        return found;
-    }
     if l4.proto == IPPROTO_SCTP {
         found.bad_l4 = body.len() >= 12 && !sctp_good(body);
         return found;
     }
-    let Some(place) = checksum_place(l4.proto) else {
+    let Some(place) = checksum_place(l4.proto, skb.is_v6()) else {
         return found;
     };
     let Some(stored) = body.get(place..place + 2) else {
@@ -626,7 +629,7 @@ mod tests {
                 let parsed = parse(&frame).unwrap();
                 assert_eq!(parsed.checksums, Checksums::default(), "{src} {proto}");
                 assert_eq!(parsed.l4().proto, proto);
-                if checksum_place(proto).is_some() {
+                if checksum_place(proto, skb.is_v6()).is_some() {
                     *frame.last_mut().unwrap() ^= 0x55;
                     assert!(parse(&frame).unwrap().checksums.bad_l4, "{src} {proto}");
                 }

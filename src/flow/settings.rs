@@ -40,6 +40,8 @@ pub struct Settings {
     /// br_netfilter is there at all.
     pub br_netfilter: bool,
     pub default_ttl: u8,
+    /// Forwarded IPv4 packets get the priority that their type of service asks for.
+    pub forward_priority: bool,
 }
 
 impl Settings {
@@ -95,6 +97,7 @@ impl Settings {
             br_call_ip6: on("net/bridge/bridge-nf-call-ip6tables", false),
             br_call_arp: on("net/bridge/bridge-nf-call-arptables", false),
             br_netfilter: sysctls.get("net/bridge/bridge-nf-call-iptables").is_some(),
+            forward_priority: on("net/ipv4/ip_forward_update_priority", true),
             default_ttl: sysctls
                 .number("net/ipv4/ip_default_ttl")
                 .and_then(|value| u8::try_from(value).ok())

@@ -320,7 +320,7 @@ impl<'s> Walk<'s, '_> {
                 if !self.skb.is_v6() {
                     return Next::Break;
                 }
-                let place = self.skb.find_v6(Some(kind)).ok().map(|found| found.offset);
+                let place = self.skb.find_v6(Some(kind)).map(|found| found.offset);
                 (
                     place.is_some(),
                     place.and_then(|at| slice(&self.skb, at + offset, len)),

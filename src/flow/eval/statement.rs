@@ -3,6 +3,7 @@
 
 use super::program::{ChainId, place};
 use super::{Next, Walk};
+use crate::flow::conntrack::has_tuple;
 use crate::flow::nat::{Manip, Range, range_flags};
 use crate::flow::report::RuleVerdict;
 use crate::model::expression::{BitwiseOp, BitwiseOperand, CmpOp, Limit, NatKind, Quota};
@@ -378,8 +379,9 @@ impl<'s> Walk<'s, '_> {
 
     pub(super) fn connlimit(&mut self, count: u32, flags: u32) -> Next<'s> {
         const INVERT: u32 = 1;
-        if self.entry.is_none() {
-            return Next::Break;
+        // Without an entry the packet's own tuple is counted; one that has none is dropped.
+        if self.entry.is_none() && !has_tuple(&self.skb) {
+            return Next::End(RuleVerdict::Drop);
         }
         let what = || format!("how many connections the rule has counted (limit {count})");
         let over = self.decide(what, &["not more than that", "more than that"], true) == 1;

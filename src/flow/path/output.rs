@@ -59,6 +59,10 @@ impl<'s> Walk<'s, '_> {
             mtu: found.mtu,
             local,
         });
+        if self.skb.is_v4() {
+            // As a socket's IP_TOS sets it.
+            self.skb.priority = self.skb.tos_priority();
+        }
         let family = self.family();
         if self.run_hook(family, inet::OUTPUT, 0, oif) {
             self.output(Fate::Sent, 0);

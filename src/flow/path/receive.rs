@@ -497,6 +497,9 @@ impl<'s> Walk<'s, '_> {
             return;
         }
         self.skb.decrease_ttl();
+        if self.sim.settings.forward_priority {
+            self.skb.priority = self.skb.tos_priority();
+        }
         let Some(oif) = self.dst.as_ref().map(|dst| dst.oif) else {
             return self.end(Fate::Dropped);
         };

@@ -122,7 +122,7 @@ impl Walk<'_, '_> {
                 }
             }
             Extension::Frag6(info) => {
-                let Ok(found) = skb.find_v6(Some(44)) else {
+                let Some(found) = skb.find_v6(Some(44)) else {
                     return Some(Matched::No);
                 };
                 let word = skb.u16_at(found.offset + 2)?;

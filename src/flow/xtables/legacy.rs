@@ -30,7 +30,7 @@ enum Target {
     Verdict(LegacyVerdict),
     Jump(Name, Option<usize>),
     Goto(Name, Option<usize>),
-    Extension(Code),
+    Extension(Box<Code>),
 }
 
 /// How deep chains may call each other before something must be wrong.
@@ -72,10 +72,8 @@ impl<'a> Table<'a> {
                             LegacyTarget::Verdict(verdict) => Target::Verdict(*verdict),
                             LegacyTarget::Jump(name) => Target::Jump(name.clone(), find(name)),
                             LegacyTarget::Goto(name) => Target::Goto(name.clone(), find(name)),
-                            LegacyTarget::Extension(target) => Target::Extension(Code::new(
-                                ExtensionKind::Target,
-                                table.family,
-                                target,
+                            LegacyTarget::Extension(target) => Target::Extension(Box::new(
+                                Code::new(ExtensionKind::Target, table.family, target),
                             )),
                         },
                     })

@@ -115,13 +115,7 @@ impl Walk<'_, '_> {
             return self.conntrack_match(&info);
         }
         Some(match extension {
-            Extension::State(info) => {
-                let bit = match self.ct_state_bit() {
-                    64 => 0x40,
-                    bit => bit,
-                };
-                (info.statemask & bit != 0).into()
-            }
+            Extension::State(info) => (info.statemask & self.ct_state_bit() != 0).into(),
             Extension::Mark(info) => {
                 ((self.skb.mark & info.mask == info.mark) != (info.invert != 0)).into()
             }
@@ -211,7 +205,7 @@ impl Walk<'_, '_> {
             Extension::Physdev(info) => self.physdev(info),
             Extension::Realm(info) => {
                 // Routes with realms are not followed: no realm is 0.
-                ((0 & info.mask == info.id) != (info.invert != 0)).into()
+                ((info.id == 0) != (info.invert != 0)).into()
             }
             Extension::Rpfilter(info) => self.rpfilter(info.flags),
             Extension::Policy(info) => {

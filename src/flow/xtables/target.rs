@@ -76,11 +76,9 @@ impl Walk<'_, '_> {
                     *place = new;
                 }
             }
-            Extension::EcnTarget(info) => {
-                if info.operation & 1 != 0 {
-                    let tos = self.skb.tos() & !3 | (info.ip_ect & 3);
-                    self.set_tos(tos);
-                }
+            Extension::EcnTarget(info) if info.operation & 1 != 0 => {
+                let tos = self.skb.tos() & !3 | (info.ip_ect & 3);
+                self.set_tos(tos);
             }
             Extension::Notrack(_) => self.notrack(),
             Extension::Ct0(info) => self.ct_target(info.flags, info.zone),
