@@ -9,6 +9,7 @@ pub mod format;
 pub mod from_legacy;
 pub mod from_nft;
 pub mod icmp;
+pub mod parse;
 pub mod print;
 pub mod rule;
 pub mod save;
