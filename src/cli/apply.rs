@@ -1,13 +1,16 @@
 //! `hookscope apply`: a text to the kernel, all of it or nothing.
 
 use super::Global;
+use super::show::{Backend, Format, TableFamily};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use hookscope::kernel::nf_tables::commit::{self, Options};
 use hookscope::kernel::nf_tables::refusal::Refused;
+use hookscope::lang::iptables;
 use hookscope::lang::nft::parse::render::{render, render_all};
-use hookscope::lang::nft::syntax::{Diagnostic, Sources};
+use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::text;
+use hookscope::session;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -28,6 +31,21 @@ pub struct ApplyArgs {
     /// Have the kernel check everything, and change nothing
     #[arg(short, long)]
     check: bool,
+    /// The language of the text
+    #[arg(long, value_enum, default_value_t = Format::Nft)]
+    format: Format,
+    /// Whose tables an iptables text is about
+    #[arg(long, value_enum, default_value_t = TableFamily::Ip)]
+    family: TableFamily,
+    /// Where the iptables rules go
+    #[arg(long, value_enum, default_value_t = Backend::Nft)]
+    backend: Backend,
+    /// Keep what the tables of an iptables text hold (iptables-restore -n)
+    #[arg(long)]
+    noflush: bool,
+    /// Take the counters that an iptables text gives (iptables-restore -c)
+    #[arg(long)]
+    counters: bool,
     /// Define a variable for the text
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE")]
     define: Vec<String>,
@@ -44,9 +62,51 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
         bail!("--read-only refuses changes; --check looks without changing");
     }
     let (name, text) = source(args)?;
+    if args.format == Format::Iptables {
+        return apply_iptables(args, name, text);
+    }
     let defined = variables(&args.define)?;
     let first = read(&name, text, &defined)?;
     apply_nft(first, &name, &defined, args.check)
+}
+
+fn apply_iptables(args: &ApplyArgs, name: String, text: String) -> anyhow::Result<()> {
+    let reading = iptables::parse::Reading {
+        noflush: args.noflush,
+        counters: args.counters,
+    };
+    let family = args.family.into();
+    let applied = match args.backend {
+        Backend::Nft => session::iptables::apply_nft(&text, family, reading, args.check),
+        Backend::Legacy => session::iptables::apply_legacy(&text, family, reading, args.check),
+    };
+    let wrongs = match applied {
+        Ok(()) => return Ok(()),
+        Err(
+            session::iptables::Failure::Text(wrongs) | session::iptables::Failure::Kernel(wrongs),
+        ) => wrongs,
+        Err(session::iptables::Failure::Other(why)) => bail!("nothing was changed: {why}"),
+    };
+    let sources = Sources {
+        files: vec![Source {
+            name,
+            text,
+            included: None,
+        }],
+    };
+    let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    let wrongs: Vec<Diagnostic> = wrongs
+        .into_iter()
+        .map(|wrong| {
+            let span = Span {
+                file: 0,
+                start: place(wrong.start),
+                end: place(wrong.end),
+            };
+            Diagnostic::new(span, wrong.message)
+        })
+        .collect();
+    Err(mistakes(&sources, &wrongs))
 }
 
 fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {

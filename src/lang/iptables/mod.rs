@@ -13,4 +13,6 @@ pub mod parse;
 pub mod print;
 pub mod rule;
 pub mod save;
+pub mod to_legacy;
+pub mod to_nft;
 pub mod xlate;

@@ -383,7 +383,9 @@ pub const WELL_KNOWN_MACS: [(&str, [u8; 6], [u8; 6]); 4] = [
 ];
 
 fn bridge_mac(addr: [u8; 6], mask: [u8; 6]) -> String {
-    let named = WELL_KNOWN_MACS.iter().find(|one| (one.1, one.2) == (addr, mask));
+    let named = WELL_KNOWN_MACS
+        .iter()
+        .find(|one| (one.1, one.2) == (addr, mask));
     match named {
         Some((name, ..)) => (*name).to_owned(),
         None => format::mac_and_mask(&addr, &mask),

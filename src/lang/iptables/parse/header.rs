@@ -74,7 +74,9 @@ impl HeaderText {
                 let mut networks = Vec::new();
                 for one in given.value.split(',') {
                     let network = options::network(one, family);
-                    networks.push(network.ok_or_else(|| given.wrong(format!("`{one}` is no address")))?);
+                    networks.push(
+                        network.ok_or_else(|| given.wrong(format!("`{one}` is no address")))?,
+                    );
                 }
                 if inverted && networks.len() > 1 {
                     return Err(given.wrong("several addresses cannot be inverted"));
@@ -99,10 +101,21 @@ impl HeaderText {
             ("logical-in", header) => device(header, given, 2)?,
             ("logical-out", header) => device(header, given, 3)?,
             ("p", Header::Bridge(header)) => bridge_protocol(header, given, machine)?,
-            ("p", Header::Ip(IpHeader { proto, invflags, .. }))
-            | ("p", Header::Ip6(Ip6Header { proto, invflags, .. })) => {
+            (
+                "p",
+                Header::Ip(IpHeader {
+                    proto, invflags, ..
+                }),
+            )
+            | (
+                "p",
+                Header::Ip6(Ip6Header {
+                    proto, invflags, ..
+                }),
+            ) => {
                 let number = machine.protocol(&given.value);
-                *proto = number.ok_or_else(|| given.wrong(format!("`{}` is no protocol", given.value)))?;
+                *proto = number
+                    .ok_or_else(|| given.wrong(format!("`{}` is no protocol", given.value)))?;
                 if inverted {
                     *invflags |= 0x40;
                     if *proto == 0 {
@@ -126,7 +139,11 @@ impl HeaderText {
     pub fn headers(self) -> Vec<Header> {
         let none = vec![None];
         let side = |list: Vec<(Addr16, Addr16)>| -> Vec<Option<(Addr16, Addr16)>> {
-            if list.is_empty() { none.clone() } else { list.into_iter().map(Some).collect() }
+            if list.is_empty() {
+                none.clone()
+            } else {
+                list.into_iter().map(Some).collect()
+            }
         };
         let (sources, destinations) = (side(self.sources), side(self.destinations));
         let mut headers = Vec::new();
@@ -174,21 +191,39 @@ fn device(header: &mut Header, given: &Given, which: usize) -> Result<(), Wrong>
     for (to, from) in device.name.iter_mut().zip(&bytes) {
         *to = *from;
     }
-    let masked = if bytes.last() == Some(&b'+') { bytes.len() - 1 } else { bytes.len() + 1 };
+    let masked = if bytes.last() == Some(&b'+') {
+        bytes.len() - 1
+    } else {
+        bytes.len() + 1
+    };
     for mask in device.mask.iter_mut().take(masked) {
         *mask = 0xff;
     }
     let (_, bit) = (which, [1u8, 2, 0x20, 0x40].get(which).copied().unwrap_or(0));
     let inverted = if given.inverted { bit } else { 0 };
     match header {
-        Header::Ip(IpHeader { input, output, invflags, .. })
-        | Header::Ip6(Ip6Header { input, output, invflags, .. }) => {
+        Header::Ip(IpHeader {
+            input,
+            output,
+            invflags,
+            ..
+        })
+        | Header::Ip6(Ip6Header {
+            input,
+            output,
+            invflags,
+            ..
+        }) => {
             *invflags |= inverted;
             *(if which == 0 { input } else { output }) = device;
         }
         Header::Arp(h) => {
             h.invflags |= u16::from(inverted);
-            *(if which == 0 { &mut h.input } else { &mut h.output }) = device;
+            *(if which == 0 {
+                &mut h.input
+            } else {
+                &mut h.output
+            }) = device;
         }
         Header::Bridge(h) => {
             // EBT_IIN 2, EBT_IOUT 4, EBT_ILOGICALIN 0x20, EBT_ILOGICALOUT 0x40
@@ -243,7 +278,11 @@ fn bridge_mac(header: &mut BridgeHeader, given: &Given) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn bridge_protocol(header: &mut BridgeHeader, given: &Given, machine: &Machine) -> Result<(), Wrong> {
+fn bridge_protocol(
+    header: &mut BridgeHeader,
+    given: &Given,
+    machine: &Machine,
+) -> Result<(), Wrong> {
     header.bitmask &= !1;
     header.invflags |= u32::from(given.inverted);
     if given.value.eq_ignore_ascii_case("LENGTH") {
@@ -301,7 +340,11 @@ fn arp(header: &mut ArpHeader, given: &Given) -> Result<(), Wrong> {
         "source-mac" | "destination-mac" => {
             let (addr, mask) = mac_and_mask(given)?;
             let source = given.name == "source-mac";
-            let place = if source { &mut header.src_devaddr } else { &mut header.tgt_devaddr };
+            let place = if source {
+                &mut header.src_devaddr
+            } else {
+                &mut header.tgt_devaddr
+            };
             for (to, from) in place.addr.iter_mut().zip(addr) {
                 *to = from;
             }
@@ -319,7 +362,9 @@ fn arp(header: &mut ArpHeader, given: &Given) -> Result<(), Wrong> {
             0x200
         }
         "opcode" => {
-            let named = OPCODES.iter().position(|name| name.eq_ignore_ascii_case(value));
+            let named = OPCODES
+                .iter()
+                .position(|name| name.eq_ignore_ascii_case(value));
             header.arpop = match named {
                 Some(place) => place as u16 + 1,
                 None => number(value, 10)?,
@@ -328,12 +373,20 @@ fn arp(header: &mut ArpHeader, given: &Given) -> Result<(), Wrong> {
             0x40
         }
         "h-type" => {
-            header.arhrd = if value.eq_ignore_ascii_case("Ethernet") { 1 } else { number(value, 16)? };
+            header.arhrd = if value.eq_ignore_ascii_case("Ethernet") {
+                1
+            } else {
+                number(value, 16)?
+            };
             header.arhrd_mask = mask.map_or(Ok(u16::MAX), |mask| number(mask, 16))?;
             0x80
         }
         "proto-type" => {
-            header.arpro = if value.eq_ignore_ascii_case("IPv4") { 0x800 } else { number(value, 16)? };
+            header.arpro = if value.eq_ignore_ascii_case("IPv4") {
+                0x800
+            } else {
+                number(value, 16)?
+            };
             header.arpro_mask = mask.map_or(Ok(u16::MAX), |mask| number(mask, 16))?;
             0x100
         }

@@ -8,7 +8,7 @@ pub mod options;
 mod rule;
 pub mod words;
 
-use super::rule::{Chain, Rule, Table};
+use super::rule::{Chain, Rule, Table, Target};
 use crate::model::Family;
 use crate::model::expression::Counter;
 use crate::model::names::Names;
@@ -164,7 +164,11 @@ pub fn text(
             }
         }
     }
-    if wrongs.is_empty() { Ok(tables) } else { Err(wrongs) }
+    if wrongs.is_empty() {
+        Ok(tables)
+    } else {
+        Err(wrongs)
+    }
 }
 
 struct State<'s> {
@@ -203,7 +207,11 @@ impl State<'_> {
         if let Some(name) = line.strip_prefix('*') {
             let name = name.trim();
             if super::builtin::table(self.family, name).is_none() {
-                return Err(Wrong::new(start + 1, end, format!("there is no table `{name}`")));
+                return Err(Wrong::new(
+                    start + 1,
+                    end,
+                    format!("there is no table `{name}`"),
+                ));
             }
             self.tables.push(TableText {
                 name: name.to_owned(),
@@ -223,7 +231,11 @@ impl State<'_> {
         let (rest, count, skipped) = match line.split_once(' ') {
             Some((head, rest)) if head.starts_with('[') => {
                 let Some(count) = counters(head) else {
-                    return Err(Wrong::new(start, start + head.len(), "these are no counters"));
+                    return Err(Wrong::new(
+                        start,
+                        start + head.len(),
+                        "these are no counters",
+                    ));
                 };
                 (rest, Some(count), head.len() + 1)
             }
@@ -231,12 +243,21 @@ impl State<'_> {
         };
         let count = count.filter(|_| self.reading.counters);
         let words = words::split(rest, start + skipped)?;
-        let table = self.tables.last().filter(|_| *self.open).map(|table| table.name.clone());
+        let table = self
+            .tables
+            .last()
+            .filter(|_| *self.open)
+            .map(|table| table.name.clone());
         let command = rule::command(&words, self.family, self.machine, table.as_deref(), count)?;
         let Some(command) = command else {
             return Ok(());
         };
-        if !*self.open || self.tables.last().is_none_or(|table| table.name != command.table) {
+        if !*self.open
+            || self
+                .tables
+                .last()
+                .is_none_or(|table| table.name != command.table)
+        {
             self.tables.push(TableText {
                 name: command.table.clone(),
                 flush: false,
@@ -245,7 +266,9 @@ impl State<'_> {
         }
         if let Some(table) = self.tables.last_mut() {
             let actions = command.actions.into_iter();
-            table.actions.extend(actions.map(|action| (action, start, end)));
+            table
+                .actions
+                .extend(actions.map(|action| (action, start, end)));
         }
         Ok(())
     }
@@ -254,7 +277,9 @@ impl State<'_> {
         let wrong = |message: &str| Wrong::new(start, end, message);
         let mut words = declaration.split_ascii_whitespace();
         let name = words.next().ok_or_else(|| wrong("a chain needs a name"))?;
-        let policy_word = words.next().ok_or_else(|| wrong("a chain needs a policy, or -"))?;
+        let policy_word = words
+            .next()
+            .ok_or_else(|| wrong("a chain needs a policy, or -"))?;
         let table = self
             .tables
             .last_mut()
@@ -265,9 +290,13 @@ impl State<'_> {
         let mut policy_is = None;
         let mut counted = None;
         if built_in {
-            let verdict = policy(policy_word).or((policy_word == "-").then_some(LegacyVerdict::Accept));
+            let verdict =
+                policy(policy_word).or((policy_word == "-").then_some(LegacyVerdict::Accept));
             policy_is = Some(verdict.ok_or_else(|| wrong("no such policy"))?);
-            counted = words.next().and_then(counters).filter(|_| self.reading.counters);
+            counted = words
+                .next()
+                .and_then(counters)
+                .filter(|_| self.reading.counters);
         }
         rule::chain_name(name).map_err(wrong)?;
         table.actions.push((
@@ -295,6 +324,26 @@ pub fn apply(text: &TableText, mut table: Table) -> Result<Table, Wrong> {
     for (action, start, end) in &text.actions {
         let wrong = |message: String| Wrong::new(*start, *end, message);
         act(&mut table, action).map_err(wrong)?;
+    }
+    for (action, start, end) in &text.actions {
+        let (Action::Append { rule, .. }
+        | Action::Insert { rule, .. }
+        | Action::Replace { rule, .. }) = action
+        else {
+            continue;
+        };
+        if let Target::Jump(chain) | Target::Goto(chain) = &rule.target
+            && !table
+                .chains
+                .iter()
+                .any(|one| one.name == *chain && one.policy.is_none())
+        {
+            return Err(Wrong::new(
+                *start,
+                *end,
+                format!("there is no chain or target `{chain}`"),
+            ));
+        }
     }
     Ok(table)
 }
@@ -328,20 +377,33 @@ fn act(table: &mut Table, action: &Action) -> Result<(), String> {
             }),
         },
         Action::Append { chain, rule } => find(table, chain)?.rules.push((**rule).clone()),
-        Action::Insert { chain, number, rule } => {
+        Action::Insert {
+            chain,
+            number,
+            rule,
+        } => {
             let rules = &mut find(table, chain)?.rules;
             if *number == 0 || *number > rules.len() + 1 {
                 return Err(beyond(*number));
             }
             rules.insert(number - 1, (**rule).clone());
         }
-        Action::Replace { chain, number, rule } => {
+        Action::Replace {
+            chain,
+            number,
+            rule,
+        } => {
             let there = find(table, chain)?.rules.get_mut(number.wrapping_sub(1));
             *there.ok_or_else(|| beyond(*number))? = (**rule).clone();
         }
         Action::Delete { chain, rule } => {
             let rules = &mut find(table, chain)?.rules;
-            let same = |one: &Rule| Rule { counters: rule.counters, ..one.clone() } == **rule;
+            let same = |one: &Rule| {
+                Rule {
+                    counters: rule.counters,
+                    ..one.clone()
+                } == **rule
+            };
             match rules.iter().position(same) {
                 Some(index) => drop(rules.remove(index)),
                 None => return Err("there is no such rule".to_owned()),
@@ -355,7 +417,10 @@ fn act(table: &mut Table, action: &Action) -> Result<(), String> {
             rules.remove(number - 1);
         }
         Action::Flush(Some(chain)) => find(table, chain)?.rules.clear(),
-        Action::Flush(None) => table.chains.iter_mut().for_each(|chain| chain.rules.clear()),
+        Action::Flush(None) => table
+            .chains
+            .iter_mut()
+            .for_each(|chain| chain.rules.clear()),
         Action::DeleteChain(Some(name)) => {
             let chain = find(table, name)?;
             if chain.policy.is_some() || !chain.rules.is_empty() {
@@ -367,7 +432,8 @@ fn act(table: &mut Table, action: &Action) -> Result<(), String> {
         Action::Rename { from, to } => find(table, from)?.name = to.as_str().into(),
         Action::Zero(name) => {
             let all = table.chains.iter_mut();
-            for chain in all.filter(|chain| name.as_deref().is_none_or(|name| name == &*chain.name)) {
+            for chain in all.filter(|chain| name.as_deref().is_none_or(|name| name == &*chain.name))
+            {
                 for rule in &mut chain.rules {
                     rule.counters = Counter::default();
                 }

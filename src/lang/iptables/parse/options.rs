@@ -1,8 +1,8 @@
 //! The options of one extension as they were given, checked against what it takes.
 
 use super::{Machine, Wrong};
-use crate::model::xtables::layout::{Addr16, Text};
 use crate::model::Family;
+use crate::model::xtables::layout::{Addr16, Text};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -70,7 +70,11 @@ impl Given {
     }
 
     /// A number in text that belongs to this option.
-    pub fn number<T: TryFrom<u64>>(&self, text: &str, fits: RangeInclusive<u64>) -> Result<T, Wrong> {
+    pub fn number<T: TryFrom<u64>>(
+        &self,
+        text: &str,
+        fits: RangeInclusive<u64>,
+    ) -> Result<T, Wrong> {
         number(text)
             .filter(|number| fits.contains(number))
             .and_then(|number| T::try_from(number).ok())
@@ -102,8 +106,16 @@ impl Given {
             let text = &*self.value;
             return Ok([self.number(text, 0..=most)?, self.number(text, 0..=most)?]);
         };
-        let from_number: u64 = if from.is_empty() { 0 } else { self.number(from, 0..=most)? };
-        let to_number: u64 = if to.is_empty() { most } else { self.number(to, 0..=most)? };
+        let from_number: u64 = if from.is_empty() {
+            0
+        } else {
+            self.number(from, 0..=most)?
+        };
+        let to_number: u64 = if to.is_empty() {
+            most
+        } else {
+            self.number(to, 0..=most)?
+        };
         if from_number > to_number {
             return Err(self.wrong(format!("`{from}` is greater than `{to}`")));
         }
@@ -138,11 +150,13 @@ impl Given {
     }
 
     pub fn parse<T: FromStr>(&self, text: &str, what: &str) -> Result<T, Wrong> {
-        text.parse().map_err(|_| self.wrong(format!("`{text}` is not {what}")))
+        text.parse()
+            .map_err(|_| self.wrong(format!("`{text}` is not {what}")))
     }
 
     pub fn mac(&self) -> Result<[u8; 6], Wrong> {
-        mac(&self.value).ok_or_else(|| self.wrong(format!("`{}` is no hardware address", self.value)))
+        mac(&self.value)
+            .ok_or_else(|| self.wrong(format!("`{}` is no hardware address", self.value)))
     }
 }
 
@@ -159,9 +173,13 @@ pub fn mac(text: &str) -> Option<[u8; 6]> {
 /// An address of the table's family in the kernel's union.
 pub fn address(text: &str, family: Family) -> Option<Addr16> {
     if family == Family::Ip6 {
-        text.parse::<std::net::Ipv6Addr>().ok().map(|addr| Addr16(addr.octets()))
+        text.parse::<std::net::Ipv6Addr>()
+            .ok()
+            .map(|addr| Addr16(addr.octets()))
     } else {
-        text.parse::<std::net::Ipv4Addr>().ok().map(|addr| Addr16::from_v4(addr.octets()))
+        text.parse::<std::net::Ipv4Addr>()
+            .ok()
+            .map(|addr| Addr16::from_v4(addr.octets()))
     }
 }
 
@@ -232,7 +250,8 @@ impl Options<'_> {
     }
 
     pub fn need(&self, name: &str) -> Result<&Given, Wrong> {
-        self.get(name).ok_or_else(|| self.wrong(format!("--{name} is missing")))
+        self.get(name)
+            .ok_or_else(|| self.wrong(format!("--{name} is missing")))
     }
 
     /// One of these and no other.
@@ -245,9 +264,14 @@ impl Options<'_> {
     }
 
     pub fn at_most_one(&self, names: &[&str]) -> Result<(), Wrong> {
-        let mut there = self.given.iter().filter(|given| names.contains(&given.name));
+        let mut there = self
+            .given
+            .iter()
+            .filter(|given| names.contains(&given.name));
         match (there.next(), there.next()) {
-            (Some(first), Some(second)) => Err(second.wrong(format!("not together with --{}", first.name))),
+            (Some(first), Some(second)) => {
+                Err(second.wrong(format!("not together with --{}", first.name)))
+            }
             _ => Ok(()),
         }
     }
@@ -288,8 +312,16 @@ impl Options<'_> {
             let port = self.port(given, &given.value)?;
             return Ok([port, port]);
         };
-        let from = if from.is_empty() { 0 } else { self.port(given, from)? };
-        let to = if to.is_empty() { u16::MAX } else { self.port(given, to)? };
+        let from = if from.is_empty() {
+            0
+        } else {
+            self.port(given, from)?
+        };
+        let to = if to.is_empty() {
+            u16::MAX
+        } else {
+            self.port(given, to)?
+        };
         if from > to {
             return Err(given.wrong("the first port is greater than the last"));
         }

@@ -8,8 +8,8 @@ use super::{Action, Machine, Wrong};
 use crate::lang::iptables::rule::{Part, Rule, Target};
 use crate::model::Family;
 use crate::model::expression::Counter;
+use crate::model::xtables::ExtensionKind;
 use crate::model::xtables::rule::{Header, LegacyVerdict};
-use crate::model::xtables::{Extension, ExtensionKind};
 
 /// What a command line asks for.
 #[derive(Debug)]
@@ -73,7 +73,11 @@ pub fn rule(words: &[Word], family: Family, machine: &Machine) -> Result<Vec<Rul
 }
 
 fn unknown(word: &Word) -> Wrong {
-    Wrong::new(word.start, word.end, format!("`{}` is not understood here", word.text))
+    Wrong::new(
+        word.start,
+        word.end,
+        format!("`{}` is not understood here", word.text),
+    )
 }
 
 /// A whole line. `None`: it is only the name of a program.
@@ -87,7 +91,9 @@ pub fn command(
     let programs = ["iptables", "ip6tables", "arptables", "ebtables"];
     let is_program = |word: &Word| {
         let name = word.text.rsplit('/').next().unwrap_or_default();
-        programs.iter().any(|program| name == *program || name.strip_suffix("-nft") == Some(program))
+        programs
+            .iter()
+            .any(|program| name == *program || name.strip_suffix("-nft") == Some(program))
     };
     let words = match words {
         [first, rest @ ..] if is_program(first) => rest,
@@ -120,9 +126,15 @@ pub fn command(
             _ => return Err(unknown(&word)),
         };
         if inverted {
-            return Err(Wrong::new(word.start, word.end, "a command cannot be inverted"));
+            return Err(Wrong::new(
+                word.start,
+                word.end,
+                "a command cannot be inverted",
+            ));
         }
-        let value = reader.words.next_if(|next| !next.text.starts_with('-') && next.text != "!");
+        let value = reader
+            .words
+            .next_if(|next| !next.text.starts_with('-') && next.text != "!");
         if letter == 't' {
             let value = value.ok_or_else(|| Wrong::new(word.start, word.end, "which table?"))?;
             table = Some(value.text.clone());
@@ -136,11 +148,19 @@ pub fn command(
         }
         what = Some((letter, value.cloned().unwrap_or_else(|| word.clone()), None));
         if value.is_none() {
-            what = Some((letter, Word { text: String::new(), ..word }, None));
+            what = Some((
+                letter,
+                Word {
+                    text: String::new(),
+                    ..word
+                },
+                None,
+            ));
             continue;
         }
         if "IRDPE".contains(letter) {
-            let number = |next: &&Word| letter == 'P' || letter == 'E' || next.text.parse::<usize>().is_ok();
+            let number =
+                |next: &&Word| letter == 'P' || letter == 'E' || next.text.parse::<usize>().is_ok();
             let second = reader.words.next_if(number).cloned();
             if let Some((_, _, place)) = &mut what {
                 *place = second;
@@ -148,15 +168,27 @@ pub fn command(
         }
     }
     let Some((letter, chain, second)) = what else {
-        return Err(Wrong::new(first.start, last.end, "no command: -A, -I, -D, -N, -P, ..."));
+        return Err(Wrong::new(
+            first.start,
+            last.end,
+            "no command: -A, -I, -D, -N, -P, ...",
+        ));
     };
     let table = table.unwrap_or_else(|| "filter".to_owned());
     if super::super::builtin::table(family, &table).is_none() {
-        return Err(Wrong::new(first.start, last.end, format!("there is no table `{table}`")));
+        return Err(Wrong::new(
+            first.start,
+            last.end,
+            format!("there is no table `{table}`"),
+        ));
     }
     let wrong = |message: &str| Wrong::new(chain.start, chain.end, message);
     let name = chain.text.clone();
-    let number = || second.as_ref().and_then(|word| word.text.parse::<usize>().ok());
+    let number = || {
+        second
+            .as_ref()
+            .and_then(|word| word.text.parse::<usize>().ok())
+    };
     let some = || (!name.is_empty()).then(|| name.clone());
     let mut actions = Vec::new();
     match letter {
@@ -170,27 +202,51 @@ pub fn command(
                 let (chain, rule) = (name.clone(), Box::new(rule));
                 actions.push(match letter {
                     'A' => Action::Append { chain, rule },
-                    'I' => Action::Insert { chain, number: place.unwrap_or(1) + index, rule },
-                    _ => Action::Replace { chain, number: place.unwrap_or(1), rule },
+                    'I' => Action::Insert {
+                        chain,
+                        number: place.unwrap_or(1) + index,
+                        rule,
+                    },
+                    _ => Action::Replace {
+                        chain,
+                        number: place.unwrap_or(1),
+                        rule,
+                    },
                 });
             }
         }
         'D' => match number() {
-            Some(number) => actions.push(Action::DeleteNumber { chain: name, number }),
+            Some(number) => actions.push(Action::DeleteNumber {
+                chain: name,
+                number,
+            }),
             None => {
                 for rule in reader.finish()? {
-                    actions.push(Action::Delete { chain: name.clone(), rule: Box::new(rule) });
+                    actions.push(Action::Delete {
+                        chain: name.clone(),
+                        rule: Box::new(rule),
+                    });
                 }
             }
         },
         'N' => {
             chain_name(&name).map_err(wrong)?;
-            actions.push(Action::Declare { chain: name, policy: None, counters: None, exclusive: true });
+            actions.push(Action::Declare {
+                chain: name,
+                policy: None,
+                counters: None,
+                exclusive: true,
+            });
         }
         'P' => {
             let policy = second.as_ref().and_then(|word| super::policy(&word.text));
             let policy = Some(policy.ok_or_else(|| wrong("ACCEPT or DROP is missing"))?);
-            actions.push(Action::Declare { chain: name, policy, counters, exclusive: false });
+            actions.push(Action::Declare {
+                chain: name,
+                policy,
+                counters,
+                exclusive: false,
+            });
         }
         'F' => actions.push(Action::Flush(some())),
         'X' => actions.push(Action::DeleteChain(some())),
@@ -264,14 +320,22 @@ impl<'r> Reader<'r> {
             "-g" | "--goto" if matches!(self.family, Family::Ip | Family::Ip6) => {
                 not_inverted(&word)?;
                 let name = self.value(&word)?;
-                chain_name(&name.text).map_err(|message| Wrong::new(name.start, name.end, message))?;
-                self.jump = Jump::Chain { name: name.text, goto: true };
+                chain_name(&name.text)
+                    .map_err(|message| Wrong::new(name.start, name.end, message))?;
+                self.jump = Jump::Chain {
+                    name: name.text,
+                    goto: true,
+                };
             }
             "-c" | "--set-counters" => {
                 let packets = self.value(&word)?;
                 let bytes = self.value(&word)?;
                 let (Ok(packets), Ok(bytes)) = (packets.text.parse(), bytes.text.parse()) else {
-                    return Err(Wrong::new(packets.start, bytes.end, "these are no counters"));
+                    return Err(Wrong::new(
+                        packets.start,
+                        bytes.end,
+                        "these are no counters",
+                    ));
                 };
                 self.counters = Some(Counter { packets, bytes });
             }
@@ -284,7 +348,11 @@ impl<'r> Reader<'r> {
     fn value(&mut self, option: &Word) -> Result<Word, Wrong> {
         match self.words.next() {
             Some(word) => Ok(word.clone()),
-            None => Err(Wrong::new(option.start, option.end, format!("{} needs a value", option.text))),
+            None => Err(Wrong::new(
+                option.start,
+                option.end,
+                format!("{} needs a value", option.text),
+            )),
         }
     }
 
@@ -298,8 +366,14 @@ impl<'r> Reader<'r> {
             return Ok(None);
         };
         let long = text.starts_with("--");
-        let own = |names: &[&str]| names.iter().any(|one| *one == name && (one.len() == 1) != long);
-        if let Some((_, known)) = options::known(header::known(self.family)).find(|(names, _)| own(names)) {
+        let own = |names: &[&str]| {
+            names
+                .iter()
+                .any(|one| *one == name && (one.len() == 1) != long)
+        };
+        if let Some((_, known)) =
+            options::known(header::known(self.family)).find(|(names, _)| own(names))
+        {
             return Ok(Some((Place::Header, known)));
         }
         if !long {
@@ -313,7 +387,10 @@ impl<'r> Reader<'r> {
             let (proto, _) = self.header.proto();
             if exact
                 && let Some(spec) = ext::of_protocol(self.family, proto)
-                && !self.matches.iter().any(|loaded| loaded.spec.name == spec.name)
+                && !self
+                    .matches
+                    .iter()
+                    .any(|loaded| loaded.spec.name == spec.name)
             {
                 let mut implied = Loaded::implied(spec);
                 (implied.start, implied.end) = (word.start, word.end);
@@ -329,7 +406,9 @@ impl<'r> Reader<'r> {
 
     fn find_in(&self, name: &str, exact: bool) -> Option<(Place, Known)> {
         let fits = |names: &[&str]| {
-            names.iter().any(|one| *one == name || (!exact && name.len() > 2 && one.starts_with(name)))
+            names
+                .iter()
+                .any(|one| *one == name || (!exact && name.len() > 2 && one.starts_with(name)))
         };
         let of = |loaded: &Loaded| {
             let mut there = options::known(loaded.spec.options).filter(|(names, _)| fits(names));
@@ -343,9 +422,15 @@ impl<'r> Reader<'r> {
         matches.find_map(|(index, loaded)| Some((Place::Match(index), of(loaded)?)))
     }
 
-    fn take(&mut self, word: &Word, inverted: bool, (place, known): (Place, Known)) -> Result<(), Wrong> {
+    fn take(
+        &mut self,
+        word: &Word,
+        inverted: bool,
+        (place, known): (Place, Known),
+    ) -> Result<(), Wrong> {
         let mut inverted = inverted;
-        let wrong = |message: &str| Wrong::new(word.start, word.end, format!("{}: {message}", word.text));
+        let wrong =
+            |message: &str| Wrong::new(word.start, word.end, format!("{}: {message}", word.text));
         if !inverted && known.values > 0 && self.words.next_if(|next| next.text == "!").is_some() {
             inverted = true;
         }
@@ -389,8 +474,13 @@ impl<'r> Reader<'r> {
     }
 
     fn load(&mut self, name: &Word) -> Result<(), Wrong> {
-        let spec = ext::find(ExtensionKind::Match, self.family, &name.text)
-            .ok_or_else(|| Wrong::new(name.start, name.end, format!("there is no match `{}`", name.text)))?;
+        let spec = ext::find(ExtensionKind::Match, self.family, &name.text).ok_or_else(|| {
+            Wrong::new(
+                name.start,
+                name.end,
+                format!("there is no match `{}`", name.text),
+            )
+        })?;
         self.matches.push(Loaded {
             spec,
             name: name.text.clone(),
@@ -423,8 +513,12 @@ impl<'r> Reader<'r> {
                     Jump::Extension
                 }
                 _ => {
-                    chain_name(text).map_err(|message| Wrong::new(name.start, name.end, message))?;
-                    Jump::Chain { name: name.text.clone(), goto: false }
+                    chain_name(text)
+                        .map_err(|message| Wrong::new(name.start, name.end, message))?;
+                    Jump::Chain {
+                        name: name.text.clone(),
+                        goto: false,
+                    }
                 }
             },
         };
@@ -459,8 +553,10 @@ impl<'r> Reader<'r> {
         let matches = std::mem::take(&mut self.matches);
         let bridge = self.family == Family::Bridge;
         // Those that were not named count from their first option on.
-        let mut used: Vec<Loaded> =
-            matches.into_iter().filter(|loaded| !bridge || !loaded.given.is_empty()).collect();
+        let mut used: Vec<Loaded> = matches
+            .into_iter()
+            .filter(|loaded| !bridge || !loaded.given.is_empty())
+            .collect();
         if bridge {
             used.sort_by_key(|loaded| loaded.given.first().map_or(0, |given| given.start));
         }
@@ -477,7 +573,8 @@ impl<'r> Reader<'r> {
                 None => Target::Nothing,
             },
         };
-        let mut headers = std::mem::replace(&mut self.header, HeaderText::new(self.family)).headers();
+        let mut headers =
+            std::mem::replace(&mut self.header, HeaderText::new(self.family)).headers();
         if matches!(target, Target::Goto(_)) {
             for header in &mut headers {
                 match header {
@@ -517,9 +614,4 @@ impl Loaded {
             end: 0,
         }
     }
-}
-
-/// An extension as a part of a rule.
-pub fn part(extension: Extension) -> Part {
-    Part::Known(extension)
 }

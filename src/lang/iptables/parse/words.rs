@@ -54,7 +54,11 @@ pub fn split(line: &str, at: usize) -> Result<Vec<Word>, Wrong> {
     }
     let end = at + line.len();
     if quoted {
-        return Err(Wrong::new(start.unwrap_or(at), end, "the quote is not closed"));
+        return Err(Wrong::new(
+            start.unwrap_or(at),
+            end,
+            "the quote is not closed",
+        ));
     }
     if let Some(start) = start {
         words.push(Word { text, start, end });

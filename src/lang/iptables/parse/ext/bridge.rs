@@ -42,12 +42,28 @@ pub const SPECS: &[Spec] = &[
     m("vlan", Bridge, "vlan-id! vlan-prio! vlan-encap!", vlan),
     t("arpreply", Bridge, "arpreply-mac arpreply-target", arpreply),
     t("dnat", Bridge, "to-destination,to-dst+ dnat-target", dnat),
-    t("snat", Bridge, "to-source,to-src+ snat-target snat-arp-", snat),
+    t(
+        "snat",
+        Bridge,
+        "to-source,to-src+ snat-target snat-arp-",
+        snat,
+    ),
     t("redirect", Bridge, "redirect-target", redirect),
-    t("mark", Bridge, "mark-set,set-mark mark-or mark-and mark-xor mark-target", mark),
+    t(
+        "mark",
+        Bridge,
+        "mark-set,set-mark mark-or mark-and mark-xor mark-target",
+        mark,
+    ),
     Spec {
         watcher: true,
-        ..spec(ExtensionKind::Target, "log", Bridge, "log- log-prefix log-level log-arp- log-ip- log-ip6-", log)
+        ..spec(
+            ExtensionKind::Target,
+            "log",
+            Bridge,
+            "log- log-prefix log-level log-arp- log-ip- log-ip6-",
+            log,
+        )
     },
     Spec {
         watcher: true,
@@ -95,18 +111,24 @@ fn among(o: &Options<'_>) -> Built {
                 Some((ether, ip)) => (ether, Some(ip)),
                 None => (one, None),
             };
-            let ether = mac(ether).ok_or_else(|| given.wrong(format!("`{ether}` is no hardware address")))?;
+            let ether = mac(ether)
+                .ok_or_else(|| given.wrong(format!("`{ether}` is no hardware address")))?;
             let with_ip = ip.is_some();
             if place > 0 && with_ip != side.with_ip {
                 return Err(given.wrong("all with an address or none"));
             }
             side.with_ip = with_ip;
             let ip = match ip {
-                Some(ip) => given.parse::<std::net::Ipv4Addr>(ip, "an address")?.octets(),
+                Some(ip) => given
+                    .parse::<std::net::Ipv4Addr>(ip, "an address")?
+                    .octets(),
                 None => [0; 4],
             };
             let mut pair = [0; 12];
-            for (to, from) in pair.iter_mut().zip(ether.into_iter().chain([0, 0]).chain(ip)) {
+            for (to, from) in pair
+                .iter_mut()
+                .zip(ether.into_iter().chain([0, 0]).chain(ip))
+            {
                 *to = from;
             }
             side.pairs.push(pair);
@@ -122,7 +144,8 @@ fn among(o: &Options<'_>) -> Built {
 
 fn net4(given: &Given) -> Result<(Addr4, Addr4), Wrong> {
     let found = network(&given.value, Family::Ip);
-    let (addr, mask) = found.ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))?;
+    let (addr, mask) =
+        found.ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))?;
     Ok((addr.v4(), mask.v4()))
 }
 
@@ -131,7 +154,9 @@ fn arp(o: &Options<'_>) -> Built {
     for given in &o.given {
         let bit = match given.name {
             "arp-opcode" => {
-                let named = ARP_OPCODES.iter().position(|name| name.eq_ignore_ascii_case(&given.value));
+                let named = ARP_OPCODES
+                    .iter()
+                    .position(|name| name.eq_ignore_ascii_case(&given.value));
                 out.opcode = Net16(match named {
                     Some(place) => place as u16 + 1,
                     None => given.u16()?,
@@ -139,11 +164,20 @@ fn arp(o: &Options<'_>) -> Built {
                 1
             }
             "arp-htype" => {
-                out.htype = Net16(if given.value.eq_ignore_ascii_case("Ethernet") { 1 } else { given.u16()? });
+                out.htype = Net16(if given.value.eq_ignore_ascii_case("Ethernet") {
+                    1
+                } else {
+                    given.u16()?
+                });
                 2
             }
             "arp-ptype" => {
-                let named = o.machine.names.ethertypes.iter().find(|(_, name)| name.eq_ignore_ascii_case(&given.value));
+                let named = o
+                    .machine
+                    .names
+                    .ethertypes
+                    .iter()
+                    .find(|(_, name)| name.eq_ignore_ascii_case(&given.value));
                 out.ptype = Net16(match named {
                     Some((number, _)) => *number,
                     None => hex16(given)?,
@@ -181,7 +215,10 @@ fn pair([low, high]: [u8; 2]) -> u16 {
 }
 
 /// A name, or ranges of types and codes: `3:4/0:1`
-fn types(given: &Given, names: &[crate::lang::iptables::icmp::IcmpName]) -> Result<([u8; 2], [u8; 2]), Wrong> {
+fn types(
+    given: &Given,
+    names: &[crate::lang::iptables::icmp::IcmpName],
+) -> Result<([u8; 2], [u8; 2]), Wrong> {
     let ranged = |text: &str| -> Result<[u8; 2], Wrong> {
         let one = Given {
             value: text.to_owned(),
@@ -212,7 +249,10 @@ fn ip(o: &Options<'_>) -> Built {
                 2
             }
             "ip-tos" => {
-                let text = given.value.trim_start_matches("0x").trim_start_matches("0X");
+                let text = given
+                    .value
+                    .trim_start_matches("0x")
+                    .trim_start_matches("0X");
                 out.tos = u8::from_str_radix(text, 16).map_err(|_| given.wrong("no TOS"))?;
                 4
             }
@@ -250,7 +290,8 @@ fn ip(o: &Options<'_>) -> Built {
 fn ip6(o: &Options<'_>) -> Built {
     let mut out = EbtIp6::zero();
     let net = |given: &Given| {
-        network(&given.value, Family::Ip6).ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))
+        network(&given.value, Family::Ip6)
+            .ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))
     };
     for given in &o.given {
         let bit = match given.name {
@@ -263,7 +304,10 @@ fn ip6(o: &Options<'_>) -> Built {
                 2
             }
             "ip6-tclass" => {
-                let text = given.value.trim_start_matches("0x").trim_start_matches("0X");
+                let text = given
+                    .value
+                    .trim_start_matches("0x")
+                    .trim_start_matches("0X");
                 out.tclass = u8::from_str_radix(text, 16).map_err(|_| given.wrong("no class"))?;
                 4
             }
@@ -297,7 +341,11 @@ fn mark_match(o: &Options<'_>) -> Built {
     let given = o.need("mark")?;
     let (mark, mask, bitmask) = match given.value.split_once('/') {
         Some(("", mask)) => (0, given.number(mask, 0..=0xffff_ffff)?, 2),
-        Some((mark, mask)) => (given.number(mark, 0..=0xffff_ffff)?, given.number(mask, 0..=0xffff_ffff)?, 1),
+        Some((mark, mask)) => (
+            given.number(mark, 0..=0xffff_ffff)?,
+            given.number(mask, 0..=0xffff_ffff)?,
+            1,
+        ),
         None => (given.u32()?.into(), 0xffff_ffff, 1),
     };
     Ok(Part::Known(X::EbtMarkMatch(EbtMarkMatch {
@@ -310,8 +358,18 @@ fn mark_match(o: &Options<'_>) -> Built {
 
 fn pkttype(o: &Options<'_>) -> Built {
     let given = o.need("pkttype-type")?;
-    let names = ["host", "broadcast", "multicast", "otherhost", "outgoing", "loopback", "fastroute"];
-    let named = names.iter().position(|name| name.eq_ignore_ascii_case(&given.value));
+    let names = [
+        "host",
+        "broadcast",
+        "multicast",
+        "otherhost",
+        "outgoing",
+        "loopback",
+        "fastroute",
+    ];
+    let named = names
+        .iter()
+        .position(|name| name.eq_ignore_ascii_case(&given.value));
     Ok(Part::Known(X::EbtPkttype(EbtPktType {
         pkt_type: named.map_or_else(|| given.u8(), |place| Ok(place as u8))?,
         invert: given.inverted.into(),
@@ -331,7 +389,12 @@ fn vlan(o: &Options<'_>) -> Built {
                 2
             }
             _ => {
-                let named = o.machine.names.ethertypes.iter().find(|(_, name)| name.eq_ignore_ascii_case(&given.value));
+                let named = o
+                    .machine
+                    .names
+                    .ethertypes
+                    .iter()
+                    .find(|(_, name)| name.eq_ignore_ascii_case(&given.value));
                 out.encap = Net16(match named {
                     Some((number, _)) => *number,
                     None => hex16(given)?,
@@ -374,7 +437,11 @@ fn snat(o: &Options<'_>) -> Built {
     Ok(Part::Known(X::EbtSnat(EbtNat {
         mac: o.need("to-source")?.mac()?,
         // A bit that is clear asks for ARP.
-        target: if o.has("snat-arp") { target & !0x10 } else { target },
+        target: if o.has("snat-arp") {
+            target & !0x10
+        } else {
+            target
+        },
     })))
 }
 

@@ -19,7 +19,12 @@ pub const SPECS: &[Spec] = &[
         conntrack,
     ),
     m("state", Inet, "state!+", state),
-    m("connbytes", Inet, "connbytes!+ connbytes-dir+ connbytes-mode+", connbytes),
+    m(
+        "connbytes",
+        Inet,
+        "connbytes!+ connbytes-dir+ connbytes-mode+",
+        connbytes,
+    ),
     m("connlabel", Inet, "label!+ set-", connlabel),
     m(
         "connlimit",
@@ -40,7 +45,9 @@ fn bits(given: &Given, names: &[(&str, u16)]) -> Result<u16, Wrong> {
     let mut all = 0;
     for name in given.value.split(',') {
         let found = names.iter().find(|(one, _)| one.eq_ignore_ascii_case(name));
-        all |= found.ok_or_else(|| given.wrong(format!("`{name}` is not known")))?.1;
+        all |= found
+            .ok_or_else(|| given.wrong(format!("`{name}` is not known")))?
+            .1;
     }
     Ok(all)
 }
@@ -131,7 +138,11 @@ fn conntrack(o: &Options<'_>) -> Built {
 /// An alias of conntrack since 2012; a flag that the kernel ignores says how it was written.
 fn state(o: &Options<'_>) -> Built {
     let given = o.need("state")?;
-    let names: Vec<(&str, u16)> = STATES.iter().copied().filter(|(name, _)| !name.ends_with("NAT")).collect();
+    let names: Vec<(&str, u16)> = STATES
+        .iter()
+        .copied()
+        .filter(|(name, _)| !name.ends_with("NAT"))
+        .collect();
     let mut c = Conntrack3::zero();
     c.match_flags = 1 | 1 << 13;
     c.state_mask = bits(given, &names)?;
@@ -146,25 +157,42 @@ fn connbytes(o: &Options<'_>) -> Built {
     let (from, to) = match given.value.split_once(':') {
         Some((from, to)) => (
             given.number(from, 0..=u64::MAX)?,
-            if to.is_empty() { u64::MAX } else { given.number(to, 0..=u64::MAX)? },
+            if to.is_empty() {
+                u64::MAX
+            } else {
+                given.number(to, 0..=u64::MAX)?
+            },
         ),
         None => (given.u64()?, u64::MAX),
     };
     if to < from {
         return Err(given.wrong("the first number is greater than the last"));
     }
-    let (from, to) = if given.inverted { (to, from) } else { (from, to) };
+    let (from, to) = if given.inverted {
+        (to, from)
+    } else {
+        (from, to)
+    };
     Ok(Part::Known(X::Connbytes(Connbytes {
         from,
         to,
-        what: o.need("connbytes-mode")?.one_of(&["packets", "bytes", "avgpkt"])? as u8,
-        direction: o.need("connbytes-dir")?.one_of(&["original", "reply", "both"])? as u8,
+        what: o
+            .need("connbytes-mode")?
+            .one_of(&["packets", "bytes", "avgpkt"])? as u8,
+        direction: o
+            .need("connbytes-dir")?
+            .one_of(&["original", "reply", "both"])? as u8,
     })))
 }
 
 fn connlabel(o: &Options<'_>) -> Built {
     let given = o.need("label")?;
-    let named = o.machine.names.conntrack_labels.iter().find(|(_, name)| **name == given.value);
+    let named = o
+        .machine
+        .names
+        .conntrack_labels
+        .iter()
+        .find(|(_, name)| **name == given.value);
     let bit = match named {
         Some((bit, _)) => u16::try_from(*bit).unwrap_or(0),
         None => given.number(&given.value, 0..=127)?,

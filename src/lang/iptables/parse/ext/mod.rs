@@ -49,11 +49,21 @@ const fn spec(
     }
 }
 
-const fn m(name: &'static str, families: Families, options: &'static str, build: fn(&Options<'_>) -> Built) -> Spec {
+const fn m(
+    name: &'static str,
+    families: Families,
+    options: &'static str,
+    build: fn(&Options<'_>) -> Built,
+) -> Spec {
     spec(ExtensionKind::Match, name, families, options, build)
 }
 
-const fn t(name: &'static str, families: Families, options: &'static str, build: fn(&Options<'_>) -> Built) -> Spec {
+const fn t(
+    name: &'static str,
+    families: Families,
+    options: &'static str,
+    build: fn(&Options<'_>) -> Built,
+) -> Spec {
     spec(ExtensionKind::Target, name, families, options, build)
 }
 

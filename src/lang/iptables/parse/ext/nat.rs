@@ -11,12 +11,26 @@ use crate::model::xtables::target::*;
 
 pub const SPECS: &[Spec] = &[
     t("DNAT", Inet, "to-destination+ random- persistent-", dnat),
-    t("SNAT", Inet, "to-source+ random- random-fully- persistent-", snat),
-    t("MASQUERADE", Inet, "to-ports random- random-fully-", masquerade),
+    t(
+        "SNAT",
+        Inet,
+        "to-source+ random- random-fully- persistent-",
+        snat,
+    ),
+    t(
+        "MASQUERADE",
+        Inet,
+        "to-ports random- random-fully-",
+        masquerade,
+    ),
     t("REDIRECT", Inet, "to-ports random-", redirect),
     t("NETMAP", Inet, "to+", netmap),
-    t("SNPT", Ip6, "src-pfx+ dst-pfx+", |o| Ok(Part::Known(X::Snpt(npt(o)?)))),
-    t("DNPT", Ip6, "src-pfx+ dst-pfx+", |o| Ok(Part::Known(X::Dnpt(npt(o)?)))),
+    t("SNPT", Ip6, "src-pfx+ dst-pfx+", |o| {
+        Ok(Part::Known(X::Snpt(npt(o)?)))
+    }),
+    t("DNPT", Ip6, "src-pfx+ dst-pfx+", |o| {
+        Ok(Part::Known(X::Dnpt(npt(o)?)))
+    }),
 ];
 
 const MAP_IPS: u32 = 1;
@@ -24,7 +38,13 @@ const PROTO_SPECIFIED: u32 = 2;
 const PROTO_OFFSET: u32 = 0x20;
 
 /// `80`, `80-90`, `80-90/8080`
-fn ports(o: &Options<'_>, given: &Given, text: &str, shift: bool, range: &mut NatRange2) -> Result<(), Wrong> {
+fn ports(
+    o: &Options<'_>,
+    given: &Given,
+    text: &str,
+    shift: bool,
+    range: &mut NatRange2,
+) -> Result<(), Wrong> {
     let protocols = [6, 17, 132, 33, 1, 58, 136];
     if o.proto_inverted || !protocols.contains(&o.proto) {
         return Err(given.wrong("ports only with -p tcp, udp, sctp, dccp or icmp"));
@@ -64,7 +84,9 @@ fn range(o: &Options<'_>, given: &Given, shift: bool) -> Result<NatRange2, Wrong
     let mut range = NatRange2::zero();
     let text = given.value.as_str();
     let (addresses, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (addresses, rest) = rest.split_once(']').ok_or_else(|| given.wrong("`]` is missing"))?;
+        let (addresses, rest) = rest
+            .split_once(']')
+            .ok_or_else(|| given.wrong("`]` is missing"))?;
         if !o.is_ip6() {
             return Err(given.wrong("no address"));
         }
@@ -87,7 +109,9 @@ fn range(o: &Options<'_>, given: &Given, shift: bool) -> Result<NatRange2, Wrong
 }
 
 fn flags(o: &Options<'_>) -> u32 {
-    (o.has("random") as u32) << 2 | (o.has("persistent") as u32) << 3 | (o.has("random-fully") as u32) << 4
+    (o.has("random") as u32) << 2
+        | (o.has("persistent") as u32) << 3
+        | (o.has("random-fully") as u32) << 4
 }
 
 fn old4(range: &NatRange2) -> NatRange4 {

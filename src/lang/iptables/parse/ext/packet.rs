@@ -2,7 +2,7 @@
 
 use super::{Built, Spec, m};
 use crate::lang::iptables::parse::Wrong;
-use crate::lang::iptables::parse::options::{Given, Options, number};
+use crate::lang::iptables::parse::options::{Given, Options};
 use crate::lang::iptables::rule::Part;
 use crate::lang::iptables::save::IPV6_HEADERS;
 use crate::model::xtables::Extension as X;
@@ -11,12 +11,24 @@ use crate::model::xtables::layout::{Field, Text};
 use crate::model::xtables::protocol::*;
 
 pub const SPECS: &[Spec] = &[
-    m("frag", Ip6, "fragid! fraglen! fragres- fragfirst- fragmore- fraglast-", frag),
+    m(
+        "frag",
+        Ip6,
+        "fragid! fraglen! fragres- fragfirst- fragmore- fraglast-",
+        frag,
+    ),
     m("hbh", Ip6, "hbh-len! hbh-opts", hbh),
     m("dst", Ip6, "dst-len! dst-opts", dst),
-    m("rt", Ip6, "rt-type! rt-segsleft! rt-len! rt-0-res- rt-0-addrs rt-0-not-strict-", rt),
+    m(
+        "rt",
+        Ip6,
+        "rt-type! rt-segsleft! rt-len! rt-0-res- rt-0-addrs rt-0-not-strict-",
+        rt,
+    ),
     m("ipv6header", Ip6, "header+! soft-", ipv6header),
-    m("eui64", Ip6, "", |_| Ok(Part::Known(X::Eui64(Field::zero())))),
+    m("eui64", Ip6, "", |_| {
+        Ok(Part::Known(X::Eui64(Field::zero())))
+    }),
     m("mh", Ip6, "mh-type!", mh),
     m("ttl", Ip, "ttl-eq,ttl! ttl-lt ttl-gt", ttl),
     m("hl", Ip6, "hl-eq,hl! hl-lt hl-gt", hl),
@@ -25,13 +37,23 @@ pub const SPECS: &[Spec] = &[
     m("ecn", Inet, "ecn-tcp-cwr!- ecn-tcp-ece!- ecn-ip-ect!", ecn),
     m("length", Inet, "length!+", length),
     m("u32", Inet, "u32!+", u32_test),
-    m("string", Inet, "algo+ from to string! hex-string! icase-", string),
+    m(
+        "string",
+        Inet,
+        "algo+ from to string! hex-string! icase-",
+        string,
+    ),
     m("bpf", Inet, "bytecode object-pinned", bpf),
     m("mac", Inet, "mac-source!+", mac),
     m("pkttype", Inet, "pkt-type!+", pkttype),
     m("iprange", Inet, "src-range! dst-range!", iprange),
     m("l2tp", Inet, "tid sid pversion type", l2tp),
-    m("srh", Ip6, "srh-next-hdr! srh-hdr-len-eq! srh-hdr-len-gt! srh-hdr-len-lt! srh-segs-left-eq! srh-segs-left-gt! srh-segs-left-lt! srh-last-entry-eq! srh-last-entry-gt! srh-last-entry-lt! srh-tag! srh-psid! srh-nsid! srh-lsid!", srh),
+    m(
+        "srh",
+        Ip6,
+        "srh-next-hdr! srh-hdr-len-eq! srh-hdr-len-gt! srh-hdr-len-lt! srh-segs-left-eq! srh-segs-left-gt! srh-segs-left-lt! srh-last-entry-eq! srh-last-entry-gt! srh-last-entry-lt! srh-tag! srh-psid! srh-nsid! srh-lsid!",
+        srh,
+    ),
 ];
 
 fn frag(o: &Options<'_>) -> Built {
@@ -49,7 +71,12 @@ fn frag(o: &Options<'_>) -> Built {
         frag.flags |= 2;
         frag.invflags |= (given.inverted as u8) << 1;
     }
-    for (bit, name) in [(4, "fragres"), (8, "fragfirst"), (0x10, "fragmore"), (0x20, "fraglast")] {
+    for (bit, name) in [
+        (4, "fragres"),
+        (8, "fragfirst"),
+        (0x10, "fragmore"),
+        (0x20, "fraglast"),
+    ] {
         if o.has(name) {
             frag.flags |= bit;
         }
@@ -122,7 +149,9 @@ fn rt(o: &Options<'_>) -> Built {
         rt.flags |= 0x10;
         for (place, one) in given.value.split(',').enumerate() {
             let addr = o.addr(given, one)?;
-            *rt.addrs.get_mut(place).ok_or_else(|| given.wrong("at most 16 addresses"))? = addr;
+            *rt.addrs
+                .get_mut(place)
+                .ok_or_else(|| given.wrong("at most 16 addresses"))? = addr;
             rt.addrnr = place as u8 + 1;
         }
     }
@@ -153,9 +182,9 @@ fn ipv6header(o: &Options<'_>) -> Built {
             name => name,
         };
         let number = o.machine.protocol(name).filter(|_| name != "protocol");
-        let found = IPV6_HEADERS
-            .iter()
-            .find(|(proto, _, word)| name.eq_ignore_ascii_case(word) || number == Some(u16::from(*proto)));
+        let found = IPV6_HEADERS.iter().find(|(proto, _, word)| {
+            name.eq_ignore_ascii_case(word) || number == Some(u16::from(*proto))
+        });
         let bit = match (name, found) {
             ("hop-by-hop", _) => 0x80,
             ("ipv6-opts", _) => 0x40,
@@ -203,7 +232,9 @@ fn mh(o: &Options<'_>) -> Built {
     };
     if let Some(given) = o.get("mh-type") {
         let one = |text: &str| -> Result<u8, Wrong> {
-            let named = MH_TYPES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+            let named = MH_TYPES
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(text));
             named.map_or_else(|| given.number(text, 0..=255), |(_, kind)| Ok(*kind))
         };
         mh.types = match given.value.split_once(':') {
@@ -236,7 +267,10 @@ fn hops(o: &Options<'_>, names: [&str; 3]) -> Result<Ttl, Wrong> {
 }
 
 fn ttl(o: &Options<'_>) -> Built {
-    Ok(Part::Known(X::Ttl(hops(o, ["ttl-eq", "ttl-lt", "ttl-gt"])?)))
+    Ok(Part::Known(X::Ttl(hops(
+        o,
+        ["ttl-eq", "ttl-lt", "ttl-gt"],
+    )?)))
 }
 
 fn hl(o: &Options<'_>) -> Built {
@@ -244,10 +278,28 @@ fn hl(o: &Options<'_>) -> Built {
 }
 
 const DSCP_CLASSES: &[(&str, u8)] = &[
-    ("CS0", 0), ("CS1", 8), ("CS2", 0x10), ("CS3", 0x18), ("CS4", 0x20), ("CS5", 0x28), ("CS6", 0x30),
-    ("CS7", 0x38), ("BE", 0), ("AF11", 0x0a), ("AF12", 0x0c), ("AF13", 0x0e), ("AF21", 0x12), ("AF22", 0x14),
-    ("AF23", 0x16), ("AF31", 0x1a), ("AF32", 0x1c), ("AF33", 0x1e), ("AF41", 0x22), ("AF42", 0x24),
-    ("AF43", 0x26), ("EF", 0x2e),
+    ("CS0", 0),
+    ("CS1", 8),
+    ("CS2", 0x10),
+    ("CS3", 0x18),
+    ("CS4", 0x20),
+    ("CS5", 0x28),
+    ("CS6", 0x30),
+    ("CS7", 0x38),
+    ("BE", 0),
+    ("AF11", 0x0a),
+    ("AF12", 0x0c),
+    ("AF13", 0x0e),
+    ("AF21", 0x12),
+    ("AF22", 0x14),
+    ("AF23", 0x16),
+    ("AF31", 0x1a),
+    ("AF32", 0x1c),
+    ("AF33", 0x1e),
+    ("AF41", 0x22),
+    ("AF42", 0x24),
+    ("AF43", 0x26),
+    ("EF", 0x2e),
 ];
 
 /// By number or by class.
@@ -255,7 +307,9 @@ pub fn dscp_value(given: &Given) -> Result<u8, Wrong> {
     if !given.name.ends_with("class") {
         return given.number(&given.value, 0..=0x3f);
     }
-    let class = DSCP_CLASSES.iter().find(|(name, _)| name.eq_ignore_ascii_case(&given.value));
+    let class = DSCP_CLASSES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(&given.value));
     class
         .map(|(_, value)| *value)
         .ok_or_else(|| given.wrong(format!("`{}` is no class", given.value)))
@@ -337,16 +391,21 @@ fn u32_test(o: &Options<'_>) -> Built {
         invert: given.inverted.into(),
         ..U32::zero()
     };
-    let number_of = |text: &str| -> Result<u32, Wrong> { given.number(text.trim(), 0..=0xffff_ffff) };
+    let number_of =
+        |text: &str| -> Result<u32, Wrong> { given.number(text.trim(), 0..=0xffff_ffff) };
     let too_many = || given.wrong("too many parts");
     for (place, test) in given.value.split("&&").enumerate() {
         let slot = out.tests.get_mut(place).ok_or_else(too_many)?;
-        let (location, values) = test.split_once('=').ok_or_else(|| given.wrong("`=` is missing"))?;
+        let (location, values) = test
+            .split_once('=')
+            .ok_or_else(|| given.wrong("`=` is missing"))?;
         let mut rest = location.trim();
         let mut nextop = 0;
         let mut count = 0;
         loop {
-            let digits = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
+            let digits = rest
+                .find(|c: char| !c.is_ascii_alphanumeric())
+                .unwrap_or(rest.len());
             let (digits, after) = rest.split_at(digits);
             let one = slot.location.get_mut(count).ok_or_else(too_many)?;
             one.number = number_of(digits)?;
@@ -420,7 +479,9 @@ fn string(o: &Options<'_>) -> Built {
         flags: given.inverted as u8 | (o.has("icase") as u8) << 1,
         ..StringMatch::zero()
     };
-    if out.algo != Text::new(b"bm").unwrap_or(out.algo) && out.algo != Text::new(b"kmp").unwrap_or(out.algo) {
+    if out.algo != Text::new(b"bm").unwrap_or(out.algo)
+        && out.algo != Text::new(b"kmp").unwrap_or(out.algo)
+    {
         return Err(o.need("algo")?.wrong("bm or kmp"));
     }
     if bytes.is_empty() || bytes.len() > out.pattern.len() {
@@ -445,9 +506,13 @@ fn bpf(o: &Options<'_>) -> Built {
     let mut parts = given.value.split(',');
     let count: u16 = given.number(parts.next().unwrap_or_default().trim(), 1..=64)?;
     for place in 0..usize::from(count) {
-        let line = parts.next().ok_or_else(|| given.wrong("fewer instructions than said"))?;
+        let line = parts
+            .next()
+            .ok_or_else(|| given.wrong("fewer instructions than said"))?;
         let mut words = line.split_ascii_whitespace();
-        let mut next = |most: u64| -> Result<u64, Wrong> { given.number(words.next().unwrap_or_default(), 0..=most) };
+        let mut next = |most: u64| -> Result<u64, Wrong> {
+            given.number(words.next().unwrap_or_default(), 0..=most)
+        };
         let code = next(0xffff)? as u16;
         let (jt, jf) = (next(255)? as u8, next(255)? as u8);
         let k = next(0xffff_ffff)? as u32;
@@ -473,7 +538,11 @@ fn pkttype(o: &Options<'_>) -> Built {
         "unicast" | "host" => 0,
         "broadcast" => 1,
         "multicast" => 2,
-        other => return Err(given.wrong(format!("`{other}` is none of unicast, broadcast, multicast"))),
+        other => {
+            return Err(given.wrong(format!(
+                "`{other}` is none of unicast, broadcast, multicast"
+            )));
+        }
     };
     Ok(Part::Known(X::Pkttype(PktType {
         pkttype,
@@ -485,7 +554,10 @@ fn iprange(o: &Options<'_>) -> Built {
     let mut range = IpRange::zero();
     for (bit, name) in [(1, "src-range"), (2, "dst-range")] {
         let Some(given) = o.get(name) else { continue };
-        let (from, to) = given.value.split_once('-').unwrap_or((&given.value, &given.value));
+        let (from, to) = given
+            .value
+            .split_once('-')
+            .unwrap_or((&given.value, &given.value));
         let (from, to) = (o.addr(given, from)?, o.addr(given, to)?);
         if from.0 > to.0 {
             return Err(given.wrong("the first address is greater than the last"));
@@ -574,9 +646,4 @@ fn srh(o: &Options<'_>) -> Built {
         }
     }
     Ok(Part::Known(X::Srh1(Box::new(srh))))
-}
-
-/// Whether a text is a number as the kernel's programs write it.
-pub fn is_number(text: &str) -> bool {
-    number(text).is_some()
 }

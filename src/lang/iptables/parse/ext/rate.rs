@@ -1,9 +1,9 @@
 //! Matches and targets that count and measure.
 
-use super::{Built, Spec, m, t};
 use super::state::mask_of;
+use super::{Built, Spec, m, t};
 use crate::lang::iptables::parse::Wrong;
-use crate::lang::iptables::parse::options::{Given, Options, number};
+use crate::lang::iptables::parse::options::{Given, Options};
 use crate::lang::iptables::rule::Part;
 use crate::lang::iptables::save::{bytes_to_cost, cost_to_bytes};
 use crate::model::xtables::Extension as X;
@@ -31,20 +31,38 @@ pub const SPECS: &[Spec] = &[
         "set!- rcheck!- update!- remove!- seconds reap- hitcount rttl- name rsource- rdest- mask",
         recent,
     ),
-    m("statistic", Inet, "mode+ probability! every! packet", statistic),
-    t("RATEEST", Inet, "rateest-name+ rateest-interval+ rateest-ewmalog+", rateest),
+    m(
+        "statistic",
+        Inet,
+        "mode+ probability! every! packet",
+        statistic,
+    ),
+    t(
+        "RATEEST",
+        Inet,
+        "rateest-name+ rateest-interval+ rateest-ewmalog+",
+        rateest,
+    ),
 ];
 
 /// `5/min`: how many, and the seconds of the unit.
 fn rate(given: &Given) -> Result<(u64, u64), Wrong> {
     let wrong = || given.wrong(format!("`{}` is no rate", given.value));
-    let (count, unit) = given.value.split_once('/').unwrap_or((&given.value, "second"));
+    let (count, unit) = given
+        .value
+        .split_once('/')
+        .unwrap_or((&given.value, "second"));
     let unit = unit.to_ascii_lowercase();
-    let seconds = [("second", 1), ("minute", 60), ("hour", 3600), ("day", 86_400)]
-        .into_iter()
-        .find(|(name, _)| !unit.is_empty() && name.starts_with(&*unit))
-        .ok_or_else(wrong)?
-        .1;
+    let seconds = [
+        ("second", 1),
+        ("minute", 60),
+        ("hour", 3600),
+        ("day", 86_400),
+    ]
+    .into_iter()
+    .find(|(name, _)| !unit.is_empty() && name.starts_with(&*unit))
+    .ok_or_else(wrong)?
+    .1;
     let digits: String = count.chars().take_while(char::is_ascii_digit).collect();
     match digits.parse() {
         Ok(0) | Err(_) => Err(wrong()),
@@ -91,7 +109,9 @@ fn bridge_limit(o: &Options<'_>) -> Built {
 /// `40mb/s`, as bytes per second.
 fn byte_rate(given: &Given) -> Result<Option<u64>, Wrong> {
     let text = given.value.as_str();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (count, rest) = text.split_at(digits);
     let factor = match rest {
         "b/s" => 1u64,
@@ -99,7 +119,10 @@ fn byte_rate(given: &Given) -> Result<Option<u64>, Wrong> {
         "mb/s" => 1 << 20,
         _ => return Ok(None),
     };
-    let bytes = count.parse::<u64>().ok().and_then(|count| count.checked_mul(factor));
+    let bytes = count
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(factor));
     match bytes.map(bytes_to_cost) {
         Some(cost) if cost > 0 => Ok(Some(cost)),
         _ => Err(given.wrong("too high a rate")),
@@ -108,7 +131,9 @@ fn byte_rate(given: &Given) -> Result<Option<u64>, Wrong> {
 
 fn burst(given: &Given) -> Result<u64, Wrong> {
     let text = given.value.as_str();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (count, rest) = text.split_at(digits);
     let factor = match rest {
         "" | "b" => 1u64,
@@ -117,7 +142,9 @@ fn burst(given: &Given) -> Result<u64, Wrong> {
         _ => return Err(given.wrong(format!("`{rest}` is no unit"))),
     };
     let count: u64 = given.number(count, 1..=u64::from(u32::MAX))?;
-    count.checked_mul(factor).ok_or_else(|| given.wrong("too great a burst"))
+    count
+        .checked_mul(factor)
+        .ok_or_else(|| given.wrong("too great a burst"))
 }
 
 fn hashlimit(o: &Options<'_>) -> Built {
@@ -156,7 +183,10 @@ fn hashlimit(o: &Options<'_>) -> Built {
     number("hashlimit-htable-max", &mut cfg.max)?;
     number("hashlimit-htable-gcinterval", &mut cfg.gc_interval)?;
     number("hashlimit-htable-expire", &mut cfg.expire)?;
-    for (name, place) in [("hashlimit-srcmask", &mut cfg.srcmask), ("hashlimit-dstmask", &mut cfg.dstmask)] {
+    for (name, place) in [
+        ("hashlimit-srcmask", &mut cfg.srcmask),
+        ("hashlimit-dstmask", &mut cfg.dstmask),
+    ] {
         if let Some(given) = o.get(name) {
             *place = given.number(&given.value, 0..=u64::from(bits))?;
         }
@@ -168,7 +198,11 @@ fn hashlimit(o: &Options<'_>) -> Built {
                 "dstport" => 2,
                 "srcip" => 4,
                 "srcport" => 8,
-                _ => return Err(given.wrong(format!("`{name}` is none of srcip, srcport, dstip, dstport"))),
+                _ => {
+                    return Err(given.wrong(format!(
+                        "`{name}` is none of srcip, srcport, dstip, dstport"
+                    )));
+                }
             };
         }
     }
@@ -180,7 +214,9 @@ fn hashlimit(o: &Options<'_>) -> Built {
     if cfg.mode & 0x20 != 0 {
         let unit = cost_to_bytes(cfg.avg).max(1);
         cfg.burst = match burst {
-            Some(burst) if burst < unit => return Err(o.wrong(format!("--hashlimit-burst is at least {unit}b"))),
+            Some(burst) if burst < unit => {
+                return Err(o.wrong(format!("--hashlimit-burst is at least {unit}b")));
+            }
             Some(burst) => {
                 if !expires {
                     cfg.expire = 60_000;
@@ -204,7 +240,11 @@ fn hashlimit(o: &Options<'_>) -> Built {
             cfg.avg /= seconds;
         }
         if cfg.interval == 0 {
-            cfg.interval = if cfg.mode & 0x20 != 0 { 1 } else { seconds as u32 };
+            cfg.interval = if cfg.mode & 0x20 != 0 {
+                1
+            } else {
+                seconds as u32
+            };
         }
     }
     Ok(Part::Known(X::Hashlimit3(Box::new(Hashlimit3 {
@@ -305,7 +345,9 @@ fn statistic(o: &Options<'_>) -> Built {
 /// `250ms`, in microseconds.
 fn duration(given: &Given) -> Result<u64, Wrong> {
     let text = given.value.as_str();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let scale = match unit {
         "s" | "sec" | "secs" => 1_000_000.0,
@@ -334,9 +376,4 @@ fn rateest(o: &Options<'_>) -> Built {
         ewma_log: (log - 1).max(1) as u8,
         est: 0,
     })))
-}
-
-/// For others that take numbers.
-pub fn is_number(text: &str) -> bool {
-    number(text).is_some()
 }

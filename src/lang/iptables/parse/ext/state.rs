@@ -2,7 +2,7 @@
 
 use super::{Built, Spec, m};
 use crate::lang::iptables::parse::Wrong;
-use crate::lang::iptables::parse::options::{Given, Options, mask, number};
+use crate::lang::iptables::parse::options::{Given, Options, mask};
 use crate::lang::iptables::rule::Part;
 use crate::lang::iptables::save::{ADDRESS_TYPES, WEEKDAYS};
 use crate::model::xtables::Extension as X;
@@ -13,9 +13,18 @@ use chrono::NaiveDateTime;
 use std::collections::BTreeMap;
 
 pub const SPECS: &[Spec] = &[
-    m("connmark", Inet, "mark!+", |o| Ok(Part::Known(X::Connmark(mark(o)?)))),
-    m("mark", Inet, "mark!+", |o| Ok(Part::Known(X::Mark(mark(o)?)))),
-    m("addrtype", Inet, "src-type! dst-type! limit-iface-in- limit-iface-out-", addrtype),
+    m("connmark", Inet, "mark!+", |o| {
+        Ok(Part::Known(X::Connmark(mark(o)?)))
+    }),
+    m("mark", Inet, "mark!+", |o| {
+        Ok(Part::Known(X::Mark(mark(o)?)))
+    }),
+    m(
+        "addrtype",
+        Inet,
+        "src-type! dst-type! limit-iface-in- limit-iface-out-",
+        addrtype,
+    ),
     m("cpu", Inet, "cpu!+", cpu),
     m("devgroup", Inet, "src-group! dst-group!", devgroup),
     m(
@@ -25,11 +34,31 @@ pub const SPECS: &[Spec] = &[
         physdev,
     ),
     m("realm", Inet, "realm!+", realm),
-    m("rpfilter", Inet, "loose- validmark- accept-local- invert-", rpfilter),
-    m("socket", Inet, "nowildcard- transparent- restore-skmark-", socket),
-    m("owner", Inet, "uid-owner! gid-owner! socket-exists!- suppl-groups-", owner),
+    m(
+        "rpfilter",
+        Inet,
+        "loose- validmark- accept-local- invert-",
+        rpfilter,
+    ),
+    m(
+        "socket",
+        Inet,
+        "nowildcard- transparent- restore-skmark-",
+        socket,
+    ),
+    m(
+        "owner",
+        Inet,
+        "uid-owner! gid-owner! socket-exists!- suppl-groups-",
+        owner,
+    ),
     m("cgroup", Inet, "path! cgroup!", cgroup),
-    m("ipvs", Inet, "ipvs!- vproto! vaddr! vport! vdir vmethod! vportctl!", ipvs),
+    m(
+        "ipvs",
+        Inet,
+        "ipvs!- vproto! vaddr! vport! vdir vmethod! vportctl!",
+        ipvs,
+    ),
     m(
         "policy",
         Inet,
@@ -68,8 +97,11 @@ fn addrtype(o: &Options<'_>) -> Built {
     let types = |given: &Given| -> Result<u16, Wrong> {
         let mut all = 0;
         for name in given.value.split(',') {
-            let place = ADDRESS_TYPES.iter().position(|one| one.eq_ignore_ascii_case(name));
-            all |= 1 << place.ok_or_else(|| given.wrong(format!("`{name}` is no type of address")))?;
+            let place = ADDRESS_TYPES
+                .iter()
+                .position(|one| one.eq_ignore_ascii_case(name));
+            all |=
+                1 << place.ok_or_else(|| given.wrong(format!("`{name}` is no type of address")))?;
         }
         Ok(all)
     };
@@ -126,7 +158,11 @@ fn devgroup(o: &Options<'_>) -> Built {
 fn interface(given: &Given) -> Result<(Text<16>, [u8; 16]), Wrong> {
     let name: Text<16> = given.text()?;
     let len = name.bytes().len();
-    let masked = if given.value.ends_with('+') { len - 1 } else { len + 1 };
+    let masked = if given.value.ends_with('+') {
+        len - 1
+    } else {
+        len + 1
+    };
     let mut mask = [0; 16];
     for byte in mask.iter_mut().take(masked) {
         *byte = 0xff;
@@ -390,7 +426,8 @@ fn policy(o: &Options<'_>) -> Built {
         }
         let tunnel = element.mode == 1 && element.match_ & 8 != 0;
         let transport = element.mode == 0;
-        let wrong_mode = (tunnel && element.invert & 8 != 0) || (transport && element.invert & 8 == 0);
+        let wrong_mode =
+            (tunnel && element.invert & 8 != 0) || (transport && element.invert & 8 == 0);
         if element.match_ & 3 != 0 && wrong_mode {
             return Err(o.wrong("--tunnel-src and --tunnel-dst need --mode tunnel"));
         }
@@ -430,7 +467,11 @@ fn nfacct(o: &Options<'_>) -> Built {
 /// `8:00` or `8:00:30`, in seconds.
 fn daytime(given: &Given) -> Result<u32, Wrong> {
     let wrong = || given.wrong(format!("`{}` is no time of day", given.value));
-    let parts: Option<Vec<u32>> = given.value.split(':').map(|part| part.parse().ok()).collect();
+    let parts: Option<Vec<u32>> = given
+        .value
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect();
     match parts.ok_or_else(wrong)?.as_slice() {
         [h, m] if *h < 24 && *m < 60 => Ok(h * 3600 + m * 60),
         [h, m, s] if *h < 24 && *m < 60 && *s < 60 => Ok(h * 3600 + m * 60 + s),
@@ -443,7 +484,11 @@ fn date(given: &Given) -> Result<u32, Wrong> {
     let wrong = || given.wrong(format!("`{}` is no date", given.value));
     let (day, clock) = given.value.split_once('T').unwrap_or((&given.value, ""));
     let mut day: Vec<String> = day.split('-').map(str::to_owned).collect();
-    let mut clock: Vec<String> = clock.split(':').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let mut clock: Vec<String> = clock
+        .split(':')
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect();
     day.resize(3, "1".to_owned());
     clock.resize(3, "0".to_owned());
     let text = format!("{} {}", day.join("-"), clock.join(":"));
@@ -471,14 +516,21 @@ fn time(o: &Options<'_>) -> Built {
                     let day: u32 = given.number(day, 1..=31)?;
                     days |= 1 << day;
                 }
-                out.monthdays_match = if given.inverted { days ^ 0xffff_fffe } else { days };
+                out.monthdays_match = if given.inverted {
+                    days ^ 0xffff_fffe
+                } else {
+                    days
+                };
             }
             "weekdays" => {
                 let mut days = 0;
                 for day in given.value.split(',') {
-                    let named = WEEKDAYS
-                        .iter()
-                        .position(|name| day.len() >= 2 && day.get(..2).is_some_and(|two| name.get(..2).is_some_and(|n| n.eq_ignore_ascii_case(two))));
+                    let named = WEEKDAYS.iter().position(|name| {
+                        day.len() >= 2
+                            && day.get(..2).is_some_and(|two| {
+                                name.get(..2).is_some_and(|n| n.eq_ignore_ascii_case(two))
+                            })
+                    });
                     let place = match named {
                         Some(place) => place as u8 + 1,
                         None => given.number(day, 1..=7)?,
@@ -502,7 +554,8 @@ fn time(o: &Options<'_>) -> Built {
 pub fn set_info(o: &Options<'_>, given: &Given, sets: &str) -> Result<SetInfo, Wrong> {
     let mut names = o.machine.names.ipsets.iter();
     let found = names.find(|(_, name)| **name == given.value);
-    let (index, _) = found.ok_or_else(|| given.wrong(format!("there is no set `{}`", given.value)))?;
+    let (index, _) =
+        found.ok_or_else(|| given.wrong(format!("there is no set `{}`", given.value)))?;
     let mut info = SetInfo {
         index: *index,
         dim: 0,
@@ -561,11 +614,9 @@ fn set(o: &Options<'_>) -> Built {
 }
 
 /// For options that take a mask.
-pub fn mask_of(o: &Options<'_>, given: &Given) -> Result<crate::model::xtables::layout::Addr16, Wrong> {
+pub fn mask_of(
+    o: &Options<'_>,
+    given: &Given,
+) -> Result<crate::model::xtables::layout::Addr16, Wrong> {
     mask(&given.value, o.family).ok_or_else(|| given.wrong(format!("`{}` is no mask", given.value)))
-}
-
-/// A number anywhere.
-pub fn is_number(text: &str) -> bool {
-    number(text).is_some()
 }

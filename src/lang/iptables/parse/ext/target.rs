@@ -1,7 +1,7 @@
 //! Targets.
 
 use super::packet::{dscp_value, tos_value};
-use super::state::{named, set_info};
+use super::state::set_info;
 use super::{Built, Spec, t};
 use crate::lang::iptables::parse::Wrong;
 use crate::lang::iptables::parse::options::{Given, Options};
@@ -16,7 +16,9 @@ use crate::model::xtables::target::*;
 
 pub const SPECS: &[Spec] = &[
     t("AUDIT", Inet, "type+", audit),
-    t("CHECKSUM", Inet, "checksum-fill+-", |_| Ok(Part::Known(X::Checksum(Checksum { operation: 1 })))),
+    t("CHECKSUM", Inet, "checksum-fill+-", |_| {
+        Ok(Part::Known(X::Checksum(Checksum { operation: 1 })))
+    }),
     t("CLASSIFY", Any, "set-class+", classify),
     t(
         "CONNMARK",
@@ -26,25 +28,64 @@ pub const SPECS: &[Spec] = &[
         connmark,
     ),
     t("CONNSECMARK", Inet, "save- restore-", connsecmark),
-    t("CT", Inet, "notrack- helper timeout ctevents expevents zone zone-orig zone-reply", ct),
+    t(
+        "CT",
+        Inet,
+        "notrack- helper timeout ctevents expevents zone zone-orig zone-reply",
+        ct,
+    ),
     t("NOTRACK", Inet, "", notrack),
     t("DSCP", Inet, "set-dscp set-dscp-class", dscp),
     t("TOS", Inet, "set-tos and-tos or-tos xor-tos", tos),
-    t("TTL", Ip, "ttl-set ttl-dec ttl-inc", |o| Ok(Part::Known(X::TtlTarget(hops(o, ["ttl-set", "ttl-inc", "ttl-dec"])?)))),
-    t("HL", Ip6, "hl-set hl-dec hl-inc", |o| Ok(Part::Known(X::HlTarget(hops(o, ["hl-set", "hl-inc", "hl-dec"])?)))),
+    t("TTL", Ip, "ttl-set ttl-dec ttl-inc", |o| {
+        Ok(Part::Known(X::TtlTarget(hops(
+            o,
+            ["ttl-set", "ttl-inc", "ttl-dec"],
+        )?)))
+    }),
+    t("HL", Ip6, "hl-set hl-dec hl-inc", |o| {
+        Ok(Part::Known(X::HlTarget(hops(
+            o,
+            ["hl-set", "hl-inc", "hl-dec"],
+        )?)))
+    }),
     t("IDLETIMER", Inet, "timeout+ label+ alarm-", idletimer),
-    t("LED", Inet, "led-trigger-id+ led-delay led-always-blink-", led),
+    t(
+        "LED",
+        Inet,
+        "led-trigger-id+ led-delay led-always-blink-",
+        led,
+    ),
     t(
         "LOG",
         Inet,
         "log-level log-prefix log-tcp-sequence- log-tcp-options- log-ip-options- log-uid- log-macdecode-",
         log,
     ),
-    t("MARK", Any, "set-xmark set-mark and-mark or-mark xor-mark", mark),
-    t("NFLOG", Inet, "nflog-group nflog-prefix nflog-range nflog-size nflog-threshold", nflog),
-    t("NFQUEUE", Inet, "queue-num queue-balance queue-bypass- queue-cpu-fanout-", nfqueue),
-    t("REJECT", Ip, "reject-with", |o| Ok(Part::Known(X::Reject(reject(o, REJECT_WITH, 3)?)))),
-    t("REJECT", Ip6, "reject-with", |o| Ok(Part::Known(X::Reject6(reject(o, REJECT_WITH6, 4)?)))),
+    t(
+        "MARK",
+        Any,
+        "set-xmark set-mark and-mark or-mark xor-mark",
+        mark,
+    ),
+    t(
+        "NFLOG",
+        Inet,
+        "nflog-group nflog-prefix nflog-range nflog-size nflog-threshold",
+        nflog,
+    ),
+    t(
+        "NFQUEUE",
+        Inet,
+        "queue-num queue-balance queue-bypass- queue-cpu-fanout-",
+        nfqueue,
+    ),
+    t("REJECT", Ip, "reject-with", |o| {
+        Ok(Part::Known(X::Reject(reject(o, REJECT_WITH, 3)?)))
+    }),
+    t("REJECT", Ip6, "reject-with", |o| {
+        Ok(Part::Known(X::Reject6(reject(o, REJECT_WITH6, 4)?)))
+    }),
     t("SECMARK", Inet, "selctx+", secmark),
     t(
         "SET",
@@ -52,21 +93,43 @@ pub const SPECS: &[Spec] = &[
         "add-set= del-set= map-set= exist- timeout map-mark- map-prio- map-queue-",
         set,
     ),
-    t("SYNPROXY", Inet, "sack-perm- timestamp- wscale mss ecn-", synproxy),
+    t(
+        "SYNPROXY",
+        Inet,
+        "sack-perm- timestamp- wscale mss ecn-",
+        synproxy,
+    ),
     t("TCPMSS", Inet, "set-mss clamp-mss-to-pmtu-", tcpmss),
     t("TCPOPTSTRIP", Inet, "strip-options+", tcpoptstrip),
     t("TEE", Inet, "gateway+ oif", tee),
     t("TPROXY", Inet, "on-port+ on-ip tproxy-mark", tproxy),
-    t("TRACE", Inet, "", |_| Ok(Part::Known(X::Trace(Field::zero())))),
-    t("ECN", Ip, "ecn-tcp-remove- ecn-tcp-cwr ecn-tcp-ece ecn-ip-ect", ecn),
+    t("TRACE", Inet, "", |_| {
+        Ok(Part::Known(X::Trace(Field::zero())))
+    }),
+    t(
+        "ECN",
+        Ip,
+        "ecn-tcp-remove- ecn-tcp-cwr ecn-tcp-ece ecn-ip-ect",
+        ecn,
+    ),
     t(
         "CLUSTERIP",
         Ip,
         "new- hashmode clustermac total-nodes local-node hash-init",
         clusterip,
     ),
-    t("HMARK", Inet, "hmark-tuple hmark-mod+ hmark-offset hmark-rnd+ hmark-src-prefix hmark-dst-prefix hmark-sport hmark-dport hmark-sport-mask hmark-dport-mask hmark-spi hmark-spi-mask hmark-proto-mask", hmark),
-    t("mangle", Arp, "mangle-ip-s mangle-ip-d mangle-mac-s mangle-mac-d mangle-target", arp_mangle),
+    t(
+        "HMARK",
+        Inet,
+        "hmark-tuple hmark-mod+ hmark-offset hmark-rnd+ hmark-src-prefix hmark-dst-prefix hmark-sport hmark-dport hmark-sport-mask hmark-dport-mask hmark-spi hmark-spi-mask hmark-proto-mask",
+        hmark,
+    ),
+    t(
+        "mangle",
+        Arp,
+        "mangle-ip-s mangle-ip-d mangle-mac-s mangle-mac-d mangle-target",
+        arp_mangle,
+    ),
 ];
 
 fn audit(o: &Options<'_>) -> Built {
@@ -112,7 +175,15 @@ fn mark(o: &Options<'_>) -> Built {
 }
 
 fn connmark(o: &Options<'_>) -> Built {
-    let operations = ["set-xmark", "set-mark", "and-mark", "or-mark", "xor-mark", "save-mark", "restore-mark"];
+    let operations = [
+        "set-xmark",
+        "set-mark",
+        "and-mark",
+        "or-mark",
+        "xor-mark",
+        "save-mark",
+        "restore-mark",
+    ];
     let given = o.one(&operations)?;
     let mut out = Connmark2 {
         ctmask: u32::MAX,
@@ -146,7 +217,11 @@ fn connmark(o: &Options<'_>) -> Built {
 }
 
 fn connsecmark(o: &Options<'_>) -> Built {
-    let mode = if o.one(&["save", "restore"])?.name == "save" { 1 } else { 2 };
+    let mode = if o.one(&["save", "restore"])?.name == "save" {
+        1
+    } else {
+        2
+    };
     Ok(Part::Known(X::Connsecmark(Connsecmark { mode })))
 }
 
@@ -154,7 +229,10 @@ fn events(given: &Given, names: &[(&str, u32)]) -> Result<u32, Wrong> {
     let mut all = 0;
     for name in given.value.split(',') {
         let found = names.iter().find(|(one, _)| *one == name);
-        all |= 1 << found.ok_or_else(|| given.wrong(format!("`{name}` is no event")))?.1;
+        all |= 1
+            << found
+                .ok_or_else(|| given.wrong(format!("`{name}` is no event")))?
+                .1;
     }
     Ok(all)
 }
@@ -212,12 +290,18 @@ fn tos(o: &Options<'_>) -> Built {
         }
         _ => (given.u8()?, 0),
     };
-    Ok(Part::Known(X::TosTarget(TosTarget { tos_value, tos_mask })))
+    Ok(Part::Known(X::TosTarget(TosTarget {
+        tos_value,
+        tos_mask,
+    })))
 }
 
 fn hops(o: &Options<'_>, names: [&str; 3]) -> Result<Ttl, Wrong> {
     let given = o.one(&names)?;
-    let mode = names.iter().position(|name| *name == given.name).unwrap_or(0) as u8;
+    let mode = names
+        .iter()
+        .position(|name| *name == given.name)
+        .unwrap_or(0) as u8;
     let least = u64::from(mode != 0);
     Ok(Ttl {
         mode,
@@ -245,7 +329,11 @@ fn led(o: &Options<'_>) -> Built {
     out.id = named.text()?;
     out.always_blink = o.has("led-always-blink").into();
     if let Some(given) = o.get("led-delay") {
-        out.delay = if given.value == "inf" { u32::MAX } else { given.u32()? };
+        out.delay = if given.value == "inf" {
+            u32::MAX
+        } else {
+            given.u32()?
+        };
     }
     Ok(Part::Known(X::Led(out)))
 }
@@ -262,7 +350,11 @@ pub fn level(given: &Given) -> Result<u8, Wrong> {
         &["info"],
         &["debug"],
     ];
-    let named = names.iter().position(|names| names.iter().any(|name| name.eq_ignore_ascii_case(&given.value)));
+    let named = names.iter().position(|names| {
+        names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(&given.value))
+    });
     match named {
         Some(level) => Ok(level as u8),
         None => given.number(&given.value, 0..=7),
@@ -344,8 +436,14 @@ fn nfqueue(o: &Options<'_>) -> Built {
         out.queuenum = given.u16()?;
     }
     if let Some(given) = o.get("queue-balance") {
-        let (from, to) = given.value.split_once(':').ok_or_else(|| given.wrong("two numbers are needed"))?;
-        let (from, to): (u16, u16) = (given.number(from, 0..=0xffff)?, given.number(to, 0..=0xffff)?);
+        let (from, to) = given
+            .value
+            .split_once(':')
+            .ok_or_else(|| given.wrong("two numbers are needed"))?;
+        let (from, to): (u16, u16) = (
+            given.number(from, 0..=0xffff)?,
+            given.number(to, 0..=0xffff)?,
+        );
         if to <= from || (from == 0 && to == u16::MAX) {
             return Err(given.wrong("these are no queues"));
         }
@@ -366,9 +464,9 @@ fn reject(o: &Options<'_>, names: &[(&str, &str, &str)], default: u32) -> Result
         return Ok(Reject { with: default });
     };
     let text = given.value.to_ascii_lowercase();
-    let found = names
-        .iter()
-        .position(|(name, short, _)| !name.is_empty() && (name.starts_with(&text) || *short == text));
+    let found = names.iter().position(|(name, short, _)| {
+        !name.is_empty() && (name.starts_with(&text) || *short == text)
+    });
     let with = found.ok_or_else(|| given.wrong(format!("`{text}` is no answer")))? as u32;
     // enum ipt_reject_with: 4 is an echo reply, which nobody sends any more
     Ok(Reject { with })
@@ -401,7 +499,10 @@ fn set(o: &Options<'_>) -> Built {
         flags: 0,
         timeout: u32::MAX,
     };
-    if !["add-set", "del-set", "map-set"].iter().any(|name| o.has(name)) {
+    if !["add-set", "del-set", "map-set"]
+        .iter()
+        .any(|name| o.has(name))
+    {
         return Err(o.wrong("--add-set, --del-set or --map-set is missing"));
     }
     if let Some(given) = o.get("timeout") {
@@ -446,7 +547,11 @@ fn synproxy(o: &Options<'_>) -> Built {
 fn tcpmss(o: &Options<'_>) -> Built {
     o.protocols(&[6], "tcp")?;
     let given = o.one(&["set-mss", "clamp-mss-to-pmtu"])?;
-    let mss = if given.name == "set-mss" { given.number(&given.value, 0..=0xfffe)? } else { u16::MAX };
+    let mss = if given.name == "set-mss" {
+        given.number(&given.value, 0..=0xfffe)?
+    } else {
+        u16::MAX
+    };
     Ok(Part::Known(X::TcpmssTarget(TcpmssTarget { mss })))
 }
 
@@ -528,7 +633,11 @@ fn clusterip(o: &Options<'_>) -> Built {
         return Ok(Part::Known(X::Clusterip(out)));
     }
     out.flags = 1;
-    out.hash_mode = o.need("hashmode")?.one_of(&["sourceip", "sourceip-sourceport", "sourceip-sourceport-destport"])? as u32;
+    out.hash_mode = o.need("hashmode")?.one_of(&[
+        "sourceip",
+        "sourceip-sourceport",
+        "sourceip-sourceport-destport",
+    ])? as u32;
     out.clustermac = o.need("clustermac")?.mac()?;
     let total = o.need("total-nodes")?;
     out.num_total_nodes = total.number(&total.value, 1..=16)?;
@@ -566,7 +675,13 @@ fn hmark(o: &Options<'_>) -> Built {
     use hmark_bit as bit;
     let mut out = Hmark::zero();
     let mut tuple = (false, false);
-    if !o.has("hmark-tuple") && !o.given.iter().any(|given| given.name.contains("prefix") || given.name.contains("port") || given.name.contains("spi")) {
+    if !o.has("hmark-tuple")
+        && !o.given.iter().any(|given| {
+            given.name.contains("prefix")
+                || given.name.contains("port")
+                || given.name.contains("spi")
+        })
+    {
         return Err(o.wrong("--hmark-tuple is missing"));
     }
     for given in &o.given {
@@ -661,7 +776,9 @@ fn hmark(o: &Options<'_>) -> Built {
     }
     let _ = (tuple, bit::METHOD_L3, bit::METHOD_L3_4);
     let spi = out.flags & (1 << bit::SPI_MASK | 1 << bit::SPI) != 0;
-    let ports = out.flags & (1 << bit::SPORT_MASK | 1 << bit::DPORT_MASK | 1 << bit::SPORT | 1 << bit::DPORT) != 0;
+    let ports = out.flags
+        & (1 << bit::SPORT_MASK | 1 << bit::DPORT_MASK | 1 << bit::SPORT | 1 << bit::DPORT)
+        != 0;
     if spi && ports {
         return Err(o.wrong("ports and SPIs exclude each other"));
     }
@@ -687,7 +804,11 @@ fn arp_mangle(o: &Options<'_>) -> Built {
             "mangle-mac-s" | "mangle-mac-d" => {
                 let mac = given.mac()?;
                 let source = given.name == "mangle-mac-s";
-                let place = if source { &mut out.src_devaddr } else { &mut out.tgt_devaddr };
+                let place = if source {
+                    &mut out.src_devaddr
+                } else {
+                    &mut out.tgt_devaddr
+                };
                 for (to, from) in place.iter_mut().zip(mac) {
                     *to = from;
                 }
@@ -703,9 +824,4 @@ fn arp_mangle(o: &Options<'_>) -> Built {
         }
     }
     Ok(Part::Known(X::ArpMangle(out)))
-}
-
-/// Realms and groups by name.
-pub fn by_name(o: &Options<'_>, given: &Given) -> Result<(u32, u32), Wrong> {
-    named(given, &o.machine.names.realms)
 }

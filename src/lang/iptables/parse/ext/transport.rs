@@ -3,7 +3,7 @@
 use super::{Built, Spec, m};
 use crate::lang::iptables::icmp::{ICMP, ICMP6, IcmpName};
 use crate::lang::iptables::parse::Wrong;
-use crate::lang::iptables::parse::options::{Given, Options, number};
+use crate::lang::iptables::parse::options::{Given, Options};
 use crate::lang::iptables::rule::Part;
 use crate::lang::iptables::save::{DCCP_TYPES, SCTP_CHUNKS};
 use crate::model::xtables::Extension as X;
@@ -12,13 +12,38 @@ use crate::model::xtables::layout::Field;
 use crate::model::xtables::protocol::*;
 
 pub const SPECS: &[Spec] = &[
-    m("tcp", Inet, "source-port,sport! destination-port,dport! syn!- tcp-flags!= tcp-option!", tcp),
-    m("udp", Inet, "source-port,sport! destination-port,dport!", udp),
+    m(
+        "tcp",
+        Inet,
+        "source-port,sport! destination-port,dport! syn!- tcp-flags!= tcp-option!",
+        tcp,
+    ),
+    m(
+        "udp",
+        Inet,
+        "source-port,sport! destination-port,dport!",
+        udp,
+    ),
     m("icmp", Ip, "icmp-type!+", icmp),
     m("icmp6", Ip6, "icmpv6-type!+", icmp6),
-    m("sctp", Inet, "source-port,sport! destination-port,dport! chunk-types!=", sctp),
-    m("dccp", Inet, "source-port,sport! destination-port,dport! dccp-types! dccp-option!", dccp),
-    m("multiport", Inet, "source-ports,sports! destination-ports,dports! ports!", multiport),
+    m(
+        "sctp",
+        Inet,
+        "source-port,sport! destination-port,dport! chunk-types!=",
+        sctp,
+    ),
+    m(
+        "dccp",
+        Inet,
+        "source-port,sport! destination-port,dport! dccp-types! dccp-option!",
+        dccp,
+    ),
+    m(
+        "multiport",
+        Inet,
+        "source-ports,sports! destination-ports,dports! ports!",
+        multiport,
+    ),
     m("esp", Inet, "espspi!", esp),
     m("ah", Ip, "ahspi!", ah),
     m("ah", Ip6, "ahspi! ahlen! ahres-", ah6),
@@ -95,10 +120,14 @@ fn udp(o: &Options<'_>) -> Built {
 pub fn icmp_type(given: &Given, names: &[IcmpName]) -> Result<Icmp, Wrong> {
     let text = given.value.to_ascii_lowercase();
     let exact = names.iter().find(|one| one.0.eq_ignore_ascii_case(&text));
-    let mut begun = names.iter().filter(|one| one.0.to_ascii_lowercase().starts_with(&text));
+    let mut begun = names
+        .iter()
+        .filter(|one| one.0.to_ascii_lowercase().starts_with(&text));
     let found = exact.or_else(|| {
         let first = begun.next()?;
-        begun.all(|one| (one.1, one.2, one.3) == (first.1, first.2, first.3)).then_some(first)
+        begun
+            .all(|one| (one.1, one.2, one.3) == (first.1, first.2, first.3))
+            .then_some(first)
     });
     let (kind, code) = match found {
         Some((_, kind, from, to)) => (*kind, [*from, *to]),
@@ -124,7 +153,10 @@ fn icmp(o: &Options<'_>) -> Built {
 
 fn icmp6(o: &Options<'_>) -> Built {
     o.protocols(&[58], "icmpv6")?;
-    Ok(Part::Known(X::Icmp6(icmp_type(o.need("icmpv6-type")?, ICMP6)?)))
+    Ok(Part::Known(X::Icmp6(icmp_type(
+        o.need("icmpv6-type")?,
+        ICMP6,
+    )?)))
 }
 
 fn sctp(o: &Options<'_>) -> Built {
@@ -170,15 +202,20 @@ fn chunks(given: &Given, sctp: &mut Sctp) -> Result<(), Wrong> {
             Some((name, bits)) => (name, Some(bits)),
             None => (one, None),
         };
-        let found = SCTP_CHUNKS.iter().find(|chunk| chunk.0.eq_ignore_ascii_case(name));
+        let found = SCTP_CHUNKS
+            .iter()
+            .find(|chunk| chunk.0.eq_ignore_ascii_case(name));
         let (_, kind, valid) = found.ok_or_else(|| given.wrong(format!("`{name}` is no chunk")))?;
         if let Some(word) = sctp.chunkmap.get_mut(usize::from(*kind) / 32) {
             *word |= 1 << (kind % 32);
         }
         let Some(bits) = bits else { continue };
         for letter in bits.chars() {
-            let place = valid.chars().position(|one| one == letter.to_ascii_uppercase() && one != '-');
-            let place = place.ok_or_else(|| given.wrong(format!("`{letter}` is no flag of {name}")))?;
+            let place = valid
+                .chars()
+                .position(|one| one == letter.to_ascii_uppercase() && one != '-');
+            let place =
+                place.ok_or_else(|| given.wrong(format!("`{letter}` is no flag of {name}")))?;
             let bit = 0x80u8 >> place;
             let count = usize::try_from(sctp.flag_count).unwrap_or(0);
             let index = sctp
@@ -221,7 +258,9 @@ fn dccp(o: &Options<'_>) -> Built {
         dccp.flags |= 4;
         dccp.invflags |= u16::from(given.inverted) * 4;
         for name in given.value.split(',') {
-            let place = DCCP_TYPES.iter().position(|one| one.eq_ignore_ascii_case(name));
+            let place = DCCP_TYPES
+                .iter()
+                .position(|one| one.eq_ignore_ascii_case(name));
             dccp.typemask |= match place {
                 Some(10) => 0xfc00,
                 Some(place) => 1 << place,
@@ -330,9 +369,4 @@ fn tcpmss(o: &Options<'_>) -> Built {
         mss_max,
         invert: given.inverted.into(),
     })))
-}
-
-/// A number, for those who read lists of them.
-pub fn listed(given: &Given, text: &str) -> Result<u64, Wrong> {
-    number(text).ok_or_else(|| given.wrong(format!("`{text}` is no number")))
 }
