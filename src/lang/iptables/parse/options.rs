@@ -15,13 +15,15 @@ pub struct Known {
     pub invertible: bool,
     pub repeatable: bool,
     pub mandatory: bool,
+    /// The value may be left out.
+    pub optional: bool,
 }
 
 /// Options in short: names with commas between them, then `!` may be inverted, `*` may come again, `+` must be
-/// given, `-` takes no value, `2` takes two.
+/// given, `-` takes no value, `=` takes two, `?` may have none.
 pub fn known(list: &'static str) -> impl Iterator<Item = (Vec<&'static str>, Known)> {
     list.split_ascii_whitespace().map(|entry| {
-        let names = entry.trim_end_matches(['!', '*', '+', '-', '=']);
+        let names = entry.trim_end_matches(['!', '*', '+', '-', '=', '?']);
         let marks = entry.get(names.len()..).unwrap_or_default();
         let names: Vec<&'static str> = names.split(',').collect();
         let known = Known {
@@ -34,6 +36,7 @@ pub fn known(list: &'static str) -> impl Iterator<Item = (Vec<&'static str>, Kno
             invertible: marks.contains('!'),
             repeatable: marks.contains('*'),
             mandatory: marks.contains('+'),
+            optional: marks.contains('?'),
         };
         (names, known)
     })
@@ -229,6 +232,8 @@ pub struct Options<'o> {
     /// The protocol of the rule, and whether it is inverted.
     pub proto: u16,
     pub proto_inverted: bool,
+    /// ebtables' `-p LENGTH`
+    pub lengths: bool,
     pub machine: &'o Machine,
 }
 
@@ -291,6 +296,17 @@ impl Options<'_> {
     pub fn network(&self, given: &Given) -> Result<(Addr16, Addr16), Wrong> {
         network(&given.value, self.family)
             .ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))
+    }
+
+    /// An address with its mask as extensions keep them: host bits stay, and a whole address has all bits of the
+    /// union in its mask.
+    pub fn host_mask(&self, given: &Given) -> Result<(Addr16, Addr16), Wrong> {
+        let (addr, bits) = match given.value.split_once('/') {
+            Some((addr, bits)) => (addr, mask(bits, self.family)),
+            None => (given.value.as_str(), Some(Addr16([0xff; 16]))),
+        };
+        let bits = bits.ok_or_else(|| given.wrong(format!("`{}` has no mask", given.value)))?;
+        Ok((self.addr(given, addr)?, bits))
     }
 
     pub fn is_ip6(&self) -> bool {

@@ -194,6 +194,7 @@ pub fn command(
     match letter {
         'A' | 'I' | 'R' => {
             chain_name(&name).map_err(wrong)?;
+            reader.devices_fit(&name).map_err(wrong)?;
             let place = number();
             if letter == 'R' && place.is_none() {
                 return Err(wrong("the number of the rule is missing"));
@@ -439,7 +440,13 @@ impl<'r> Reader<'r> {
         }
         let mut values = [String::new(), String::new()];
         let mut end = word.end;
-        for value in values.iter_mut().take(usize::from(known.values)) {
+        let bare = known.optional
+            && self
+                .words
+                .peek()
+                .is_none_or(|next| next.text.starts_with(['-', '!']));
+        let wanted = if bare { 0 } else { usize::from(known.values) };
+        for value in values.iter_mut().take(wanted) {
             let next = self.value(word)?;
             end = next.end;
             *value = next.text;
@@ -541,8 +548,24 @@ impl<'r> Reader<'r> {
             family: self.family,
             proto,
             proto_inverted,
+            lengths: matches!(&self.header.header, Header::Bridge(header) if header.bitmask & 2 != 0),
             machine: self.machine,
         })
+    }
+
+    /// A built-in chain has no device of the side that the packet has not been at yet.
+    fn devices_fit(&self, chain: &str) -> Result<(), &'static str> {
+        let given = |names: [&str; 2]| names.iter().any(|name| self.header_given.contains(name));
+        match chain {
+            _ if self.family == Family::Arp => Ok(()),
+            "INPUT" | "PREROUTING" if given(["o", "logical-out"]) => {
+                Err("this chain knows no output device")
+            }
+            "OUTPUT" | "POSTROUTING" if given(["i", "logical-in"]) => {
+                Err("this chain knows no input device")
+            }
+            _ => Ok(()),
+        }
     }
 
     fn finish(mut self) -> Result<Vec<Rule>, Wrong> {

@@ -39,6 +39,13 @@ pub const SPECS: &[Spec] = &[
     ),
     m("mark_m", Bridge, "mark!", mark_match),
     m("pkttype", Bridge, "pkttype-type!", pkttype),
+    m(
+        "stp",
+        Bridge,
+        "stp-type! stp-flags! stp-root-prio! stp-root-addr! stp-root-cost! stp-sender-prio! stp-sender-addr! \
+         stp-port! stp-msg-age! stp-max-age! stp-hello-time! stp-forward-delay!",
+        stp,
+    ),
     m("vlan", Bridge, "vlan-id! vlan-prio! vlan-encap!", vlan),
     t("arpreply", Bridge, "arpreply-mac arpreply-target", arpreply),
     t("dnat", Bridge, "to-destination,to-dst+ dnat-target", dnat),
@@ -83,6 +90,9 @@ fn hex16(given: &Given) -> Result<u16, Wrong> {
 }
 
 fn ieee8023(o: &Options<'_>) -> Built {
+    if !o.lengths {
+        return Err(o.wrong("only with -p LENGTH"));
+    }
     let mut out = Ebt8023::zero();
     if let Some(given) = o.get("802_3-sap") {
         out.sap = given.u8()?;
@@ -106,18 +116,14 @@ fn among(o: &Options<'_>) -> Built {
             inverted: given.inverted,
             ..AmongSide::default()
         };
-        for (place, one) in given.value.trim_end_matches(',').split(',').enumerate() {
+        for one in given.value.trim_end_matches(',').split(',') {
             let (ether, ip) = match one.split_once('=') {
                 Some((ether, ip)) => (ether, Some(ip)),
                 None => (one, None),
             };
             let ether = mac(ether)
                 .ok_or_else(|| given.wrong(format!("`{ether}` is no hardware address")))?;
-            let with_ip = ip.is_some();
-            if place > 0 && with_ip != side.with_ip {
-                return Err(given.wrong("all with an address or none"));
-            }
-            side.with_ip = with_ip;
+            side.with_ip |= ip.is_some();
             let ip = match ip {
                 Some(ip) => given
                     .parse::<std::net::Ipv4Addr>(ip, "an address")?
@@ -208,6 +214,77 @@ fn arp(o: &Options<'_>) -> Built {
         }
     }
     Ok(Part::Known(X::EbtArp(out)))
+}
+
+fn stp(o: &Options<'_>) -> Built {
+    let mut out = EbtStp::zero();
+    for given in &o.given {
+        let config = &mut out.config;
+        let short = || given.range::<u16>(0xffff);
+        let named = |names: &[(&str, u8)]| -> Result<u8, Wrong> {
+            let found = names
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(&given.value));
+            found.map_or_else(|| given.u8(), |(_, value)| Ok(*value))
+        };
+        let bit = match given.name {
+            "stp-type" => {
+                out.kind = named(&[("config", 0), ("tcn", 0x80)])?;
+                0
+            }
+            "stp-flags" => {
+                config.flags = named(&[("topology-change", 1), ("topology-change-ack", 0x80)])?;
+                1
+            }
+            "stp-root-prio" => {
+                config.root_prio = short()?;
+                2
+            }
+            "stp-root-addr" => {
+                (config.root_addr, config.root_addrmsk) =
+                    super::super::header::mac_and_mask(given)?;
+                3
+            }
+            "stp-root-cost" => {
+                config.root_cost = given.range(u64::from(u32::MAX))?;
+                4
+            }
+            "stp-sender-prio" => {
+                config.sender_prio = short()?;
+                5
+            }
+            "stp-sender-addr" => {
+                (config.sender_addr, config.sender_addrmsk) =
+                    super::super::header::mac_and_mask(given)?;
+                6
+            }
+            "stp-port" => {
+                config.port = short()?;
+                7
+            }
+            "stp-msg-age" => {
+                config.msg_age = short()?;
+                8
+            }
+            "stp-max-age" => {
+                config.max_age = short()?;
+                9
+            }
+            "stp-hello-time" => {
+                config.hello_time = short()?;
+                10
+            }
+            _ => {
+                config.forward_delay = short()?;
+                11
+            }
+        };
+        out.bitmask |= 1 << bit;
+        if given.inverted {
+            out.invflags |= 1 << bit;
+        }
+    }
+    Ok(Part::Known(X::EbtStp(out)))
 }
 
 fn pair([low, high]: [u8; 2]) -> u16 {
@@ -467,7 +544,8 @@ fn mark(o: &Options<'_>) -> Built {
 
 fn log(o: &Options<'_>) -> Built {
     let mut out = EbtLog {
-        loglevel: 6,
+        // notice
+        loglevel: 5,
         ..EbtLog::zero()
     };
     if let Some(given) = o.get("log-level") {
@@ -486,7 +564,7 @@ fn log(o: &Options<'_>) -> Built {
 
 fn nflog(o: &Options<'_>) -> Built {
     let mut out = Nflog {
-        group: 0,
+        group: 1,
         threshold: 1,
         ..Nflog::zero()
     };

@@ -74,19 +74,19 @@ fn conntrack(o: &Options<'_>) -> Built {
                 2
             }
             "ctorigsrc" => {
-                (c.origsrc_addr, c.origsrc_mask) = o.network(given)?;
+                (c.origsrc_addr, c.origsrc_mask) = o.host_mask(given)?;
                 4
             }
             "ctorigdst" => {
-                (c.origdst_addr, c.origdst_mask) = o.network(given)?;
+                (c.origdst_addr, c.origdst_mask) = o.host_mask(given)?;
                 8
             }
             "ctreplsrc" => {
-                (c.replsrc_addr, c.replsrc_mask) = o.network(given)?;
+                (c.replsrc_addr, c.replsrc_mask) = o.host_mask(given)?;
                 0x10
             }
             "ctrepldst" => {
-                (c.repldst_addr, c.repldst_mask) = o.network(given)?;
+                (c.repldst_addr, c.repldst_mask) = o.host_mask(given)?;
                 0x20
             }
             "ctstatus" => {
@@ -209,8 +209,7 @@ fn connlimit(o: &Options<'_>) -> Built {
     let below = (given.name == "connlimit-upto") != given.inverted;
     let mask = match o.get("connlimit-mask") {
         Some(given) => mask(&given.value, o.family).ok_or_else(|| given.wrong("no mask"))?,
-        None if o.is_ip6() => Addr16([0xff; 16]),
-        None => Addr16::from_v4([0xff; 4]),
+        None => Addr16([0xff; 16]),
     };
     Ok(Part::Known(X::Connlimit(Connlimit {
         mask,

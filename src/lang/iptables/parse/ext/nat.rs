@@ -55,9 +55,10 @@ fn ports(
         Some(_) => return Err(given.wrong("ports cannot be shifted here")),
         None => (text, None),
     };
+    // A service may have a dash in its name.
     let (from, to) = match ports.split_once('-') {
-        Some((from, to)) => (from, Some(to)),
-        None => (ports, None),
+        Some((from, to)) if ports.starts_with(|c: char| c.is_ascii_digit()) => (from, Some(to)),
+        _ => (ports, None),
     };
     let most = 0..=0xffff;
     if let Some(to) = to {

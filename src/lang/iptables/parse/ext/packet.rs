@@ -167,7 +167,7 @@ fn rt(o: &Options<'_>) -> Built {
 fn ipv6header(o: &Options<'_>) -> Built {
     let given = o.need("header")?;
     let mut header = Ipv6Header {
-        modeflag: o.has("soft").into(),
+        modeflag: if o.has("soft") { 0xff } else { 0 },
         ..Ipv6Header::default()
     };
     for name in given.value.split(',') {
@@ -637,9 +637,9 @@ fn srh(o: &Options<'_>) -> Built {
                 srh.next_hdr = u8::try_from(o.protocol(given, &given.value)?).unwrap_or(0);
             }
             "srh-tag" => srh.tag = given.u16()?,
-            "srh-psid" => (srh.psid_addr, srh.psid_msk) = o.network(given)?,
-            "srh-nsid" => (srh.nsid_addr, srh.nsid_msk) = o.network(given)?,
-            "srh-lsid" => (srh.lsid_addr, srh.lsid_msk) = o.network(given)?,
+            "srh-psid" => (srh.psid_addr, srh.psid_msk) = o.host_mask(given)?,
+            "srh-nsid" => (srh.nsid_addr, srh.nsid_msk) = o.host_mask(given)?,
+            "srh-lsid" => (srh.lsid_addr, srh.lsid_msk) = o.host_mask(given)?,
             name if name.starts_with("srh-hdr") => srh.hdr_len = given.u8()?,
             name if name.starts_with("srh-segs") => srh.segs_left = given.u8()?,
             _ => srh.last_entry = given.u8()?,

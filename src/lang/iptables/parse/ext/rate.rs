@@ -37,6 +37,13 @@ pub const SPECS: &[Spec] = &[
         "mode+ probability! every! packet",
         statistic,
     ),
+    m(
+        "rateest",
+        Inet,
+        "rateest1,rateest+ rateest2 rateest-bps1? rateest-pps1? rateest-bps2,rateest-bps? rateest-pps2,rateest-pps? \
+         rateest-delta- rateest-lt!- rateest-gt!- rateest-eq!-",
+        rateest_match,
+    ),
     t(
         "RATEEST",
         Inet,
@@ -340,6 +347,92 @@ fn statistic(o: &Options<'_>) -> Built {
         other => return Err(mode.wrong(format!("`{other}` is none of random, nth"))),
     }
     Ok(Part::Known(X::Statistic(out)))
+}
+
+/// `5kbit`, as bytes per second; nothing where no rate is given.
+fn bit_rate(given: &Given) -> Result<u32, Wrong> {
+    let text = given.value.as_str();
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (count, unit) = text.split_at(digits);
+    let count: f64 = given.parse(count, "a rate")?;
+    let scale = match unit.to_ascii_lowercase().as_str() {
+        "" | "bit" => 1.0,
+        "kibit" => 1024.0,
+        "kbit" => 1000.0,
+        "mibit" => 1_048_576.0,
+        "mbit" => 1_000_000.0,
+        "gibit" => 1_073_741_824.0,
+        "gbit" => 1e9,
+        "tibit" => 1_099_511_627_776.0,
+        "tbit" => 1e12,
+        "bps" => 8.0,
+        "kibps" => 8192.0,
+        "kbps" => 8000.0,
+        "mibps" => 8_388_608.0,
+        "mbps" => 8_000_000.0,
+        "gibps" => 8_589_934_592.0,
+        "gbps" => 8e9,
+        "tibps" => 8_796_093_022_208.0,
+        "tbps" => 8e12,
+        _ => return Err(given.wrong(format!("`{unit}` is no unit"))),
+    };
+    Ok((count * scale / 8.0) as u32)
+}
+
+fn rateest_match(o: &Options<'_>) -> Built {
+    // XT_RATEEST_MATCH_INVERT 1, ABS 2, REL 4, DELTA 8, BPS 0x10, PPS 0x20
+    let mut out = RateestMatch::zero();
+    for given in &o.given {
+        let packets = || {
+            if given.value.is_empty() {
+                Ok(0)
+            } else {
+                given.u32()
+            }
+        };
+        match given.name {
+            "rateest1" => out.name1 = given.text()?,
+            "rateest2" => {
+                out.name2 = given.text()?;
+                out.flags |= 4;
+            }
+            "rateest-bps1" => {
+                out.bps1 = bit_rate(given)?;
+                out.flags |= 0x10;
+            }
+            "rateest-bps2" => {
+                out.bps2 = bit_rate(given)?;
+                out.flags |= 0x10;
+            }
+            "rateest-pps1" => {
+                out.pps1 = packets()?;
+                out.flags |= 0x20;
+            }
+            "rateest-pps2" => {
+                out.pps2 = packets()?;
+                out.flags |= 0x20;
+            }
+            "rateest-delta" => out.flags |= 8,
+            comparison => {
+                out.mode = match comparison {
+                    "rateest-eq" => 1,
+                    "rateest-lt" => 2,
+                    _ => 3,
+                };
+                out.flags |= u16::from(given.inverted);
+            }
+        }
+    }
+    o.one(&["rateest-lt", "rateest-gt", "rateest-eq"])?;
+    if out.flags & 4 == 0 {
+        out.flags |= 2;
+    }
+    Ok(Part::Known(X::Rateest(out)))
 }
 
 /// `250ms`, in microseconds.

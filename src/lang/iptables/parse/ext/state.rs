@@ -297,7 +297,7 @@ fn ipvs(o: &Options<'_>) -> Built {
                 2
             }
             "vaddr" => {
-                (out.vaddr, out.vmask) = o.network(given)?;
+                (out.vaddr, out.vmask) = o.host_mask(given)?;
                 4
             }
             "vport" => {
@@ -374,11 +374,11 @@ fn policy(o: &Options<'_>) -> Built {
                 continue;
             }
             "tunnel-src" => {
-                (element.saddr, element.smask) = o.network(given)?;
+                (element.saddr, element.smask) = o.host_mask(given)?;
                 1
             }
             "tunnel-dst" => {
-                (element.daddr, element.dmask) = o.network(given)?;
+                (element.daddr, element.dmask) = o.host_mask(given)?;
                 2
             }
             "proto" => {
@@ -397,7 +397,8 @@ fn policy(o: &Options<'_>) -> Built {
                 8
             }
             "spi" => {
-                element.spi = Net32(given.u32()?);
+                // The number stands there as it is in the machine.
+                element.spi = Net32(given.u32()?.to_be());
                 0x10
             }
             _ => {

@@ -7,6 +7,7 @@ use crate::lang::iptables::parse::Wrong;
 use crate::lang::iptables::parse::options::{Given, Options};
 use crate::lang::iptables::rule::{NftLog, Part};
 use crate::lang::iptables::save::{CT_EVENTS, REJECT_WITH, REJECT_WITH6};
+use crate::model::Family;
 use crate::model::xtables::Extension as X;
 use crate::model::xtables::Families::{Any, Arp, Inet, Ip, Ip6};
 use crate::model::xtables::layout::{Addr4, Field, Net16};
@@ -170,7 +171,17 @@ fn set_mark(given: &Given) -> Result<(u32, u32), Wrong> {
 const SET_MARK: [&str; 5] = ["set-xmark", "set-mark", "and-mark", "or-mark", "xor-mark"];
 
 fn mark(o: &Options<'_>) -> Built {
-    let (mark, mask) = set_mark(o.one(&SET_MARK)?)?;
+    let given = o.one(&SET_MARK)?;
+    let (mark, mask) = if o.family == Family::Arp {
+        // arptables reads these numbers as hexadecimal ones.
+        let digits = given.value.trim_start_matches("0x");
+        set_mark(&Given {
+            value: format!("0x{digits}"),
+            ..given.clone()
+        })?
+    } else {
+        set_mark(given)?
+    };
     Ok(Part::Known(X::MarkTarget(MarkTarget { mark, mask })))
 }
 

@@ -162,6 +162,9 @@ fn icmp6(o: &Options<'_>) -> Built {
 fn sctp(o: &Options<'_>) -> Built {
     o.protocols(&[132], "sctp")?;
     let mut sctp = Sctp::zero();
+    for info in &mut sctp.flag_info {
+        info.chunktype = 0xff;
+    }
     for (bit, name) in [(1, "source-port"), (2, "destination-port")] {
         if let Some(given) = o.get(name) {
             let ports = o.ports(given)?;
