@@ -372,6 +372,10 @@ impl<'r> Reader<'r> {
                 .iter()
                 .any(|one| *one == name && (one.len() == 1) != long)
         };
+        // `-m policy --proto` is the match's, not the rule's.
+        if long && let Some(found) = self.find_in(name, true) {
+            return Ok(Some(found));
+        }
         if let Some((_, known)) =
             options::known(header::known(self.family)).find(|(names, _)| own(names))
         {

@@ -307,7 +307,11 @@ fn recent(o: &Options<'_>) -> Built {
         out.check_set |= 0x20;
     }
     if let Some(given) = o.get("name") {
-        out.name = given.text()?;
+        // libxtables writes the name over the default one and leaves what is behind it.
+        let name = given.text::<200>()?;
+        for (to, from) in out.name.0.iter_mut().zip(name.bytes().iter().chain(&[0])) {
+            *to = *from;
+        }
     }
     o.at_most_one(&["rsource", "rdest"])?;
     out.side = o.has("rdest").into();
@@ -342,10 +346,11 @@ fn statistic(o: &Options<'_>) -> Built {
             if out.packet >= every {
                 return Err(packet.wrong("less than --every"));
             }
-            out.count = every.wrapping_sub(out.packet).wrapping_sub(1);
         }
         other => return Err(mode.wrong(format!("`{other}` is none of random, nth"))),
     }
+    // libxtables sets this in both modes.
+    out.count = out.every.wrapping_sub(out.packet);
     Ok(Part::Known(X::Statistic(out)))
 }
 

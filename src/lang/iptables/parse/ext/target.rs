@@ -173,12 +173,13 @@ const SET_MARK: [&str; 5] = ["set-xmark", "set-mark", "and-mark", "or-mark", "xo
 fn mark(o: &Options<'_>) -> Built {
     let given = o.one(&SET_MARK)?;
     let (mark, mask) = if o.family == Family::Arp {
-        // arptables reads these numbers as hexadecimal ones.
+        // arptables reads these numbers as hexadecimal ones, and sets no bits of the mask.
         let digits = given.value.trim_start_matches("0x");
-        set_mark(&Given {
+        let (mark, mask) = set_mark(&Given {
             value: format!("0x{digits}"),
             ..given.clone()
-        })?
+        })?;
+        (mark, if given.name == "set-mark" { 0 } else { mask })
     } else {
         set_mark(given)?
     };
