@@ -1,14 +1,17 @@
 //! `hookscope apply`: a text to the kernel, all of it or nothing, under guard if asked for.
 
+use super::show::{Backend, TableFamily};
 use super::{Global, apply_route};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use hookscope::kernel::nf_tables::commit as kernel;
 use hookscope::kernel::nf_tables::refusal::{Refusal, Refused};
+use hookscope::lang::iptables::parse::{Reading, Wrong};
 use hookscope::lang::nft::parse::render::{render, render_all};
-use hookscope::lang::nft::syntax::{Diagnostic, Sources};
+use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::text;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
+use hookscope::session::iptables;
 use hookscope::stage::commit::{self, CommitError, Committed};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -18,6 +21,8 @@ use std::time::Duration;
 pub enum Format {
     /// As nft -f takes it
     Nft,
+    /// As iptables-restore takes it, or single commands
+    Iptables,
     /// As ip -batch takes it: routes, policy rules, neighbours, next hops
     Route,
 }
@@ -50,6 +55,18 @@ pub struct ApplyArgs {
     /// What the text is written in
     #[arg(long, value_enum, default_value_t = Format::Nft)]
     format: Format,
+    /// Whose tables an iptables text is about
+    #[arg(long, value_enum, default_value_t = TableFamily::Ip)]
+    family: TableFamily,
+    /// Where the iptables rules go
+    #[arg(long, value_enum, default_value_t = Backend::Nft)]
+    backend: Backend,
+    /// Keep what the tables of an iptables text hold (iptables-restore -n)
+    #[arg(long)]
+    noflush: bool,
+    /// Take the counters that an iptables text gives (iptables-restore -c)
+    #[arg(long)]
+    counters: bool,
     /// Define a variable for the text
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE")]
     define: Vec<String>,
@@ -71,6 +88,7 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
             let defined = variables(&args.define)?;
             apply_nft(args, &name, text, &defined)
         }
+        Format::Iptables => apply_iptables(args, &name, &text),
         Format::Route => apply_routes(args, global, &text),
     }
 }
@@ -125,7 +143,10 @@ fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyho
     }
     let options = commit::Options {
         compiled_at: Some(compiled.generation),
-        text: written(sources),
+        text: sources
+            .files
+            .first()
+            .map_or_else(String::new, |file| beginning(&file.name, &file.text)),
         ..commit_options(args)?
     };
     let done = match commit::run(&compiled.commands, &options) {
@@ -140,19 +161,94 @@ fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyho
     Ok(true)
 }
 
-/// The change as the journal keeps it: its text, or the beginning of a long one.
-fn written(sources: &Sources) -> String {
-    const LONGEST: usize = 4096;
-    let Some(file) = sources.files.first() else {
-        return String::new();
+fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> {
+    let reading = Reading {
+        noflush: args.noflush,
+        counters: args.counters,
     };
-    let mut end = file.text.len().min(LONGEST);
-    while !file.text.is_char_boundary(end) {
+    let family = args.family.into();
+    let failed = |failure: iptables::Failure| match failure {
+        iptables::Failure::Text(wrongs) | iptables::Failure::Kernel(wrongs) => {
+            iptables_mistakes(name, text, wrongs)
+        }
+        iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
+    };
+    if args.backend == Backend::Legacy {
+        if args.confirm.is_some() || args.limited.is_some() {
+            bail!("--confirm and --for do not guard legacy tables yet; nothing was changed");
+        }
+        return iptables::apply_legacy(text, family, reading, args.check).map_err(failed);
+    }
+    const TRIES: usize = 20;
+    for _ in 0..TRIES {
+        let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
+        if args.check {
+            let options = kernel::Options {
+                generation: Some(compiled.generation),
+                check: true,
+                echo: false,
+            };
+            match kernel::commit(&compiled.commands, options) {
+                Ok(_) => return Ok(()),
+                Err(Refused::Moved) => continue,
+                Err(Refused::Commands(list)) => {
+                    return Err(iptables_mistakes(name, text, compiled.wrongs(&list)));
+                }
+                Err(other) => return Err(anyhow!("{other}")),
+            }
+        }
+        let options = commit::Options {
+            compiled_at: Some(compiled.generation),
+            text: beginning(name, text),
+            ..commit_options(args)?
+        };
+        match commit::run(&compiled.commands, &options) {
+            Ok(done) => return told(args, &done),
+            Err(CommitError::Stale) => {}
+            Err(CommitError::Refused { refusals, .. }) => {
+                return Err(iptables_mistakes(name, text, compiled.wrongs(&refusals)));
+            }
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(anyhow!(
+        "other programs change the ruleset all the time; nothing was changed, try again"
+    ))
+}
+
+fn iptables_mistakes(name: &str, text: &str, wrongs: Vec<Wrong>) -> anyhow::Error {
+    let sources = Sources {
+        files: vec![Source {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            included: None,
+        }],
+    };
+    let place = |byte: usize| u32::try_from(byte.min(text.len())).unwrap_or(u32::MAX);
+    let wrongs: Vec<Diagnostic> = wrongs
+        .into_iter()
+        .map(|wrong| {
+            let span = Span {
+                file: 0,
+                start: place(wrong.start),
+                end: place(wrong.end),
+            };
+            Diagnostic::new(span, wrong.message)
+        })
+        .collect();
+    mistakes(&sources, &wrongs)
+}
+
+/// The change as the journal keeps it: its text, or the beginning of a long one.
+fn beginning(name: &str, text: &str) -> String {
+    const LONGEST: usize = 4096;
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    let shown = file.text.get(..end).unwrap_or_default().trim_end();
-    if end < file.text.len() {
-        format!("{shown}\n... {} bytes of {}", file.text.len(), file.name)
+    let shown = text.get(..end).unwrap_or_default().trim_end();
+    if end < text.len() {
+        format!("{shown}\n... {} bytes of {name}", text.len())
     } else {
         shown.to_owned()
     }

@@ -31,6 +31,37 @@ pub fn names(ruleset: &Ruleset) -> Names {
     }
 }
 
+/// Ports by service, from `/etc/services`.
+pub fn services() -> BTreeMap<String, u16> {
+    let mut table = BTreeMap::new();
+    for line in read("/etc/services").lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(port)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Some(Ok(port)) = port.split('/').next().map(str::parse) else {
+            continue;
+        };
+        for name in std::iter::once(name).chain(words) {
+            table.entry(name.to_owned()).or_insert(port);
+        }
+    }
+    table
+}
+
+/// Numbers of users (`/etc/passwd`) or groups (`/etc/group`) by name.
+pub fn accounts(path: &str) -> BTreeMap<String, u32> {
+    let text = read(path);
+    let entries = text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let number = fields.nth(1)?.parse().ok()?;
+        Some((name.to_owned(), number))
+    });
+    entries.collect()
+}
+
 fn read(path: &str) -> String {
     // A file that is not there means that numbers have no names.
     fs::read(path)

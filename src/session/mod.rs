@@ -4,6 +4,7 @@
 //! [`Command`]s; they never touch a socket.
 
 pub mod compile;
+pub mod iptables;
 pub mod live;
 pub mod names;
 mod pending;

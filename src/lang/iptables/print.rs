@@ -375,15 +375,20 @@ fn arp(header: &ArpHeader, rule: &Rule, cx: &Context<'_>, out: &mut String) {
 }
 
 /// Addresses that ebtables has names for.
+pub const WELL_KNOWN_MACS: [(&str, [u8; 6], [u8; 6]); 4] = [
+    ("Unicast", [0; 6], [1, 0, 0, 0, 0, 0]),
+    ("Multicast", [1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]),
+    ("Broadcast", [0xff; 6], [0xff; 6]),
+    ("BGA", [1, 0x80, 0xc2, 0, 0, 0], [0xff; 6]),
+];
+
 fn bridge_mac(addr: [u8; 6], mask: [u8; 6]) -> String {
-    match (addr, mask) {
-        ([0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]) => "Unicast".to_owned(),
-        ([1, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0]) => "Multicast".to_owned(),
-        ([0xff, ..], [0xff, ..]) if addr == [0xff; 6] && mask == [0xff; 6] => {
-            "Broadcast".to_owned()
-        }
-        ([1, 0x80, 0xc2, 0, 0, 0], [0xff, ..]) if mask == [0xff; 6] => "BGA".to_owned(),
-        _ => format::mac_and_mask(&addr, &mask),
+    let named = WELL_KNOWN_MACS
+        .iter()
+        .find(|one| (one.1, one.2) == (addr, mask));
+    match named {
+        Some((name, ..)) => (*name).to_owned(),
+        None => format::mac_and_mask(&addr, &mask),
     }
 }
 

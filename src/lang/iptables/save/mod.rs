@@ -16,11 +16,16 @@ use super::format::w;
 use crate::lang::Names;
 use crate::model::Family;
 use crate::model::xtables::Extension;
+pub use bridge::ARP_OPCODES;
+pub use conntrack::{STATES, STATUSES};
 pub use nat::{flags as nat_flags, range_text};
-pub use rate::{Hashlimit, LIMIT_SCALE, byte_burst, byte_rate, mode, rate_unit};
-pub use state::{ADDRESS_TYPES, classid};
-pub use target::{REJECT_WITH, REJECT_WITH6, nflog_words};
-pub use transport::SCTP_CHUNKS;
+pub use packet::IPV6_HEADERS;
+pub use rate::{
+    Hashlimit, LIMIT_SCALE, byte_burst, byte_rate, bytes_to_cost, cost_to_bytes, mode, rate_unit,
+};
+pub use state::{ADDRESS_TYPES, WEEKDAYS, classid};
+pub use target::{CT_EVENTS, REJECT_WITH, REJECT_WITH6, nflog_words};
+pub use transport::{DCCP_TYPES, SCTP_CHUNKS};
 
 /// What words depend on besides the extension itself.
 #[derive(Clone, Copy)]
