@@ -293,15 +293,13 @@ pub fn run_routes(
     let count = plan.changes.len();
     done.entry = begin(count, &options, &scope, &mut done.warnings);
     let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
-        .inspect_err(|_| {
-            done.entry.map(journal::cancel);
-        })
+        .inspect_err(|_| forget(done.entry))
         .map_err(CommitError::from)?;
     if let Err(refused) = super::route::apply(plan, false) {
         if let Some(guard) = guard {
             guard.refused();
         }
-        done.entry.map(journal::cancel);
+        forget(done.entry);
         return Err(refused.into());
     }
     let detach = options.hold == Hold::Detached || options.limited.is_some();
@@ -318,6 +316,13 @@ pub fn run_routes(
             .push(format!("the journal was not written: {error}"));
     }
     Ok(done)
+}
+
+/// Nothing came of it.
+fn forget(entry: Option<u64>) {
+    if let Some(entry) = entry {
+        journal::cancel(entry);
+    }
 }
 
 fn begin(
