@@ -1,19 +1,31 @@
-//! `hookscope apply`: a text to the kernel, all of it or nothing.
+//! `hookscope apply`: a text to the kernel, all of it or nothing, under guard if asked for.
 
-use super::Global;
-use super::show::{Backend, Format, TableFamily};
+use super::show::{Backend, TableFamily};
+use super::{Global, apply_route};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use hookscope::kernel::nf_tables::commit::{self, Options};
-use hookscope::kernel::nf_tables::refusal::Refused;
-use hookscope::lang::iptables;
+use hookscope::kernel::nf_tables::commit as kernel;
+use hookscope::kernel::nf_tables::refusal::{Refusal, Refused};
+use hookscope::lang::iptables::parse::{Reading, Wrong};
 use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::text;
-use hookscope::session;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
-use std::io::{self, Read};
+use hookscope::session::iptables;
+use hookscope::stage::commit::{self, CommitError, Committed};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// As nft -f takes it
+    Nft,
+    /// As iptables-restore takes it, or single commands
+    Iptables,
+    /// As ip -batch takes it: routes, policy rules, neighbours, next hops
+    Route,
+}
 
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -31,7 +43,16 @@ pub struct ApplyArgs {
     /// Have the kernel check everything, and change nothing
     #[arg(short, long)]
     check: bool,
-    /// The language of the text
+    /// Take everything back after this time unless `hookscope confirm` runs
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    confirm: Option<u64>,
+    /// Take everything back after this time (`2h`, `30m`, `90s`), for example an opening for an incident
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "confirm")]
+    limited: Option<String>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    why: String,
+    /// What the text is written in
     #[arg(long, value_enum, default_value_t = Format::Nft)]
     format: Format,
     /// Whose tables an iptables text is about
@@ -62,39 +83,148 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
         bail!("--read-only refuses changes; --check looks without changing");
     }
     let (name, text) = source(args)?;
-    if args.format == Format::Iptables {
-        return apply_iptables(args, name, text);
+    match args.format {
+        Format::Nft => {
+            let defined = variables(&args.define)?;
+            apply_nft(args, &name, text, &defined)
+        }
+        Format::Iptables => apply_iptables(args, &name, &text),
+        Format::Route => apply_routes(args, global, &text),
     }
-    let defined = variables(&args.define)?;
-    let first = read(&name, text, &defined)?;
-    apply_nft(first, &name, &defined, args.check)
 }
 
-fn apply_iptables(args: &ApplyArgs, name: String, text: String) -> anyhow::Result<()> {
-    let reading = iptables::parse::Reading {
+fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {
+    compile::parse(name, text, defined.to_vec())
+        .map_err(|(sources, wrong)| mistakes(&sources, &wrong))
+}
+
+/// Compile and commit; again when somebody else changed the ruleset in between.
+fn apply_nft(
+    args: &ApplyArgs,
+    name: &str,
+    text: String,
+    defined: &[(String, String)],
+) -> anyhow::Result<()> {
+    const TRIES: usize = 20;
+    let mut script = read(name, text, defined)?;
+    for _ in 0..TRIES {
+        let commands = std::mem::take(&mut script.commands);
+        let compiled = compile::compile(commands).map_err(|failure| match failure {
+            Failure::Text(wrong) => mistakes(&script.sources, &wrong),
+            Failure::Kernel(error) => super::machine::explain(error.into()),
+        })?;
+        if !commit_nft(args, &script.sources, &compiled)? {
+            // Compiling uses the text up; reading it again is the rare case.
+            let text = script.sources.files.first().map(|file| file.text.clone());
+            script = read(name, text.unwrap_or_default(), defined)?;
+            continue;
+        }
+        return Ok(());
+    }
+    Err(anyhow!(
+        "other programs change the ruleset all the time; nothing was changed, try again"
+    ))
+}
+
+/// False when the ruleset changed meanwhile and the text has to be compiled again.
+fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyhow::Result<bool> {
+    if args.check {
+        let options = kernel::Options {
+            generation: Some(compiled.generation),
+            check: true,
+            echo: false,
+        };
+        return match kernel::commit(&compiled.commands, options) {
+            Ok(_) => Ok(true),
+            Err(Refused::Moved) => Ok(false),
+            Err(Refused::Commands(list)) => Err(refusals(sources, compiled, &list)),
+            Err(other) => Err(anyhow!("{other}")),
+        };
+    }
+    let options = commit::Options {
+        compiled_at: Some(compiled.generation),
+        text: sources
+            .files
+            .first()
+            .map_or_else(String::new, |file| beginning(&file.name, &file.text)),
+        ..commit_options(args)?
+    };
+    let done = match commit::run(&compiled.commands, &options) {
+        Ok(done) => done,
+        Err(CommitError::Stale) => return Ok(false),
+        Err(CommitError::Refused { refusals: list, .. }) => {
+            return Err(refusals(sources, compiled, &list));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    told(args, &done)?;
+    Ok(true)
+}
+
+fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> {
+    let reading = Reading {
         noflush: args.noflush,
         counters: args.counters,
     };
     let family = args.family.into();
-    let applied = match args.backend {
-        Backend::Nft => session::iptables::apply_nft(&text, family, reading, args.check),
-        Backend::Legacy => session::iptables::apply_legacy(&text, family, reading, args.check),
+    let failed = |failure: iptables::Failure| match failure {
+        iptables::Failure::Text(wrongs) | iptables::Failure::Kernel(wrongs) => {
+            iptables_mistakes(name, text, wrongs)
+        }
+        iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
     };
-    let wrongs = match applied {
-        Ok(()) => return Ok(()),
-        Err(
-            session::iptables::Failure::Text(wrongs) | session::iptables::Failure::Kernel(wrongs),
-        ) => wrongs,
-        Err(session::iptables::Failure::Other(why)) => bail!("nothing was changed: {why}"),
-    };
+    if args.backend == Backend::Legacy {
+        if args.confirm.is_some() || args.limited.is_some() {
+            bail!("--confirm and --for do not guard legacy tables yet; nothing was changed");
+        }
+        return iptables::apply_legacy(text, family, reading, args.check).map_err(failed);
+    }
+    const TRIES: usize = 20;
+    for _ in 0..TRIES {
+        let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
+        if args.check {
+            let options = kernel::Options {
+                generation: Some(compiled.generation),
+                check: true,
+                echo: false,
+            };
+            match kernel::commit(&compiled.commands, options) {
+                Ok(_) => return Ok(()),
+                Err(Refused::Moved) => continue,
+                Err(Refused::Commands(list)) => {
+                    return Err(iptables_mistakes(name, text, compiled.wrongs(&list)));
+                }
+                Err(other) => return Err(anyhow!("{other}")),
+            }
+        }
+        let options = commit::Options {
+            compiled_at: Some(compiled.generation),
+            text: beginning(name, text),
+            ..commit_options(args)?
+        };
+        match commit::run(&compiled.commands, &options) {
+            Ok(done) => return told(args, &done),
+            Err(CommitError::Stale) => {}
+            Err(CommitError::Refused { refusals, .. }) => {
+                return Err(iptables_mistakes(name, text, compiled.wrongs(&refusals)));
+            }
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Err(anyhow!(
+        "other programs change the ruleset all the time; nothing was changed, try again"
+    ))
+}
+
+fn iptables_mistakes(name: &str, text: &str, wrongs: Vec<Wrong>) -> anyhow::Error {
     let sources = Sources {
         files: vec![Source {
-            name,
-            text,
+            name: name.to_owned(),
+            text: text.to_owned(),
             included: None,
         }],
     };
-    let place = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
+    let place = |byte: usize| u32::try_from(byte.min(text.len())).unwrap_or(u32::MAX);
     let wrongs: Vec<Diagnostic> = wrongs
         .into_iter()
         .map(|wrong| {
@@ -106,46 +236,75 @@ fn apply_iptables(args: &ApplyArgs, name: String, text: String) -> anyhow::Resul
             Diagnostic::new(span, wrong.message)
         })
         .collect();
-    Err(mistakes(&sources, &wrongs))
+    mistakes(&sources, &wrongs)
 }
 
-fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {
-    compile::parse(name, text, defined.to_vec())
-        .map_err(|(sources, wrong)| mistakes(&sources, &wrong))
+/// The change as the journal keeps it: its text, or the beginning of a long one.
+fn beginning(name: &str, text: &str) -> String {
+    const LONGEST: usize = 4096;
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = text.get(..end).unwrap_or_default().trim_end();
+    if end < text.len() {
+        format!("{shown}\n... {} bytes of {name}", text.len())
+    } else {
+        shown.to_owned()
+    }
 }
 
-/// Compile and commit; again when somebody else changed the ruleset in between.
-fn apply_nft(
-    mut script: Script,
-    name: &str,
-    defined: &[(String, String)],
-    check: bool,
-) -> anyhow::Result<()> {
-    const TRIES: usize = 5;
-    for _ in 0..TRIES {
-        let commands = std::mem::take(&mut script.commands);
-        let compiled = compile::compile(commands).map_err(|failure| match failure {
-            Failure::Text(wrong) => mistakes(&script.sources, &wrong),
-            Failure::Kernel(error) => super::machine::explain(error.into()),
-        })?;
-        let options = Options {
-            generation: Some(compiled.generation),
-            check,
-            echo: false,
-        };
-        match commit::commit(&compiled.commands, options) {
-            Ok(_) => return Ok(()),
-            Err(Refused::Moved) => {
-                // Compiling uses the text up; reading it again is the rare case.
-                let text = script.sources.files.first().map(|file| file.text.clone());
-                script = read(name, text.unwrap_or_default(), defined)?;
+fn time(word: &str) -> anyhow::Result<Duration> {
+    hookscope::lang::nft::compile::time(word)
+        .filter(|milliseconds| *milliseconds > 0)
+        .map(Duration::from_millis)
+        .ok_or_else(|| anyhow!("`{word}` is no time; write for example `2h` or `1d12h`"))
+}
+
+fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result<()> {
+    let names = hookscope::session::names::read_names();
+    let options = apply_route::Options {
+        names: &names,
+        family: None,
+        check: args.check,
+        read_only: global.read_only,
+        commit: commit_options(args)?,
+    };
+    match apply_route::apply_text(text, &options)? {
+        apply_route::Outcome::Applied(made) => told(args, &made.commit),
+        apply_route::Outcome::Checked { unchecked, .. } => {
+            if let Some(unchecked) = unchecked {
+                writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;
             }
-            Err(refused) => return Err(refusals(&script.sources, &compiled, refused)),
+            Ok(())
         }
     }
-    Err(anyhow!(
-        "other programs change the ruleset all the time; nothing was changed, try again"
-    ))
+}
+
+fn commit_options(args: &ApplyArgs) -> anyhow::Result<commit::Options<'static>> {
+    Ok(commit::Options {
+        confirm: args.confirm.map(Duration::from_secs),
+        limited: args.limited.as_deref().map(time).transpose()?,
+        why: args.why.clone(),
+        ..commit::Options::default()
+    })
+}
+
+/// What a person must know after a commit.
+fn told(args: &ApplyArgs, done: &Committed) -> anyhow::Result<()> {
+    for warning in &done.warnings {
+        writeln!(io::stderr(), "hookscope: {warning}")?;
+    }
+    if let Some(seconds) = args.confirm {
+        writeln!(
+            io::stdout(),
+            "applied; taken back in {seconds} s unless `hookscope confirm` runs (`hookscope rollback` takes it back now)"
+        )?;
+    }
+    if let Some(limited) = &args.limited {
+        writeln!(io::stdout(), "applied for {limited}")?;
+    }
+    Ok(())
 }
 
 fn source(args: &ApplyArgs) -> anyhow::Result<(String, String)> {
@@ -195,10 +354,7 @@ fn mistakes(sources: &Sources, wrong: &[Diagnostic]) -> anyhow::Error {
 }
 
 /// The kernel's refusals, each put where its command is written.
-fn refusals(sources: &Sources, compiled: &Compiled, refused: Refused) -> anyhow::Error {
-    let Refused::Commands(list) = &refused else {
-        return anyhow!("nothing was changed: {refused}");
-    };
+fn refusals(sources: &Sources, compiled: &Compiled, list: &[Refusal]) -> anyhow::Error {
     let mut texts = Vec::new();
     for refusal in list.iter().take(SHOWN) {
         let place = compiled.commands.get(refusal.command);

@@ -4,12 +4,21 @@
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
 mod apply;
+mod apply_route;
+mod confirm;
 mod demo;
+mod guard;
+mod history;
 mod log;
 mod machine;
+mod packet;
+mod rollback;
 mod route;
+mod save;
 mod show;
 mod snapshot;
+mod test;
+mod trace;
 mod tui;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -67,12 +76,27 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Change the ruleset by a text: all of it or nothing
     Apply(apply::ApplyArgs),
+    /// Who changed what, when and why: the journal of commits
+    History(history::HistoryArgs),
+    /// Make the running ruleset the one of the next boot
+    Save(save::SaveArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// Which way a packet goes: hooks, rules, NAT and routes, simulated
+    Trace(Box<trace::TraceArgs>),
+    /// Hold packet expectations (TOML) against this machine or a snapshot
+    Test(test::TestArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
     Snapshot(snapshot::SnapshotArgs),
+    /// Keep a change that waits for confirmation
+    Confirm,
+    /// Take back a change that waits for confirmation, or the last one that was kept
+    Rollback(rollback::RollbackArgs),
+    /// The guard of a change, started by hookscope itself
+    #[command(hide = true)]
+    GuardRun(guard::GuardArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -98,10 +122,22 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(namespace) = &cli.global.netns {
         hookscope::kernel::netns::enter(namespace)?;
     }
+    if changes_or_shows(&cli.command) {
+        for sentence in hookscope::stage::guard::check() {
+            let _ = writeln!(io::stderr(), "hookscope: {sentence}");
+        }
+    }
     match &cli.command {
+        Some(Command::Confirm) => confirm::run()?,
+        Some(Command::Rollback(args)) => rollback::run(args)?,
+        Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
+        Some(Command::History(args)) => history::run(args)?,
+        Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Test(args)) => return test::run(args, &cli.global),
+        Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
@@ -111,6 +147,21 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => return tui::run(&cli.global, None),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that meet what a killed guard left, and are not about to deal with it themselves.
+fn changes_or_shows(command: &Option<Command>) -> bool {
+    !matches!(
+        command,
+        Some(
+            Command::Confirm
+                | Command::Rollback(_)
+                | Command::GuardRun(_)
+                | Command::Completions { .. }
+                | Command::Man
+                | Command::Demo(_)
+        )
+    )
 }
 
 /// `hookscope route` has words that only it can judge: wrong ones exit 2, as wrong options do.
@@ -124,6 +175,7 @@ fn run_route(args: &route::RouteArgs, global: &Global) -> anyhow::Result<ExitCod
     let context = route::RouteContext {
         snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
         names: &names,
+        read_only: global.read_only,
     };
     match route::run(args, context, &mut io::stdout()) {
         Ok(()) => Ok(ExitCode::SUCCESS),

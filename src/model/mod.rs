@@ -6,6 +6,7 @@ pub mod command;
 pub mod conntrack;
 pub mod expression;
 pub mod family;
+pub mod ipset;
 pub mod names;
 pub mod network;
 pub mod object;

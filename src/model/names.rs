@@ -1,5 +1,6 @@
 //! Names that the machine gives to numbers. Plain data: who has a machine fills it in.
 
+use super::network::RouteNames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,13 +19,9 @@ pub struct Names {
     pub device_groups: BTreeMap<u32, String>,
     /// `/etc/connlabel.conf`: bit to name.
     pub conntrack_labels: BTreeMap<u32, String>,
-    /// `rt_tables`, `rt_protos` and `rt_scopes` of iproute2, where they say more than iproute2 itself.
+    /// Those of routing: iproute2's own and its files'.
     #[serde(default)]
-    pub route_tables: BTreeMap<u32, String>,
-    #[serde(default)]
-    pub route_protocols: BTreeMap<u32, String>,
-    #[serde(default)]
-    pub route_scopes: BTreeMap<u32, String>,
+    pub routing: RouteNames,
     /// Inode of a cgroup v2 directory to its path below the mount point.
     pub cgroups: BTreeMap<u64, String>,
     /// Sets of ipset by their number in this network namespace.

@@ -4,9 +4,8 @@ use crate::kernel::legacy::blob;
 use crate::kernel::legacy::sockopt::LegacySocket;
 use crate::kernel::machine;
 use crate::kernel::netlink::{Protocol, Socket};
-use crate::kernel::nf_tables::commit::{self, Options};
 use crate::kernel::nf_tables::load::{self, ReadElements};
-use crate::kernel::nf_tables::refusal::Refused;
+use crate::kernel::nf_tables::refusal::Refusal;
 use crate::lang::iptables::parse::{self, Action, Machine, Reading, TableText, Wrong};
 use crate::lang::iptables::rule::{Chain, Table};
 use crate::lang::iptables::{builtin, from_legacy, from_nft, to_legacy, to_nft};
@@ -52,45 +51,47 @@ fn empty(family: Family, name: &str) -> Table {
     }
 }
 
-/// Apply a text to nf_tables as iptables-nft would.
-pub fn apply_nft(text: &str, family: Family, reading: Reading, check: bool) -> Result<(), Failure> {
-    const TRIES: usize = 5;
-    for _ in 0..TRIES {
-        let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-        let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
-        let ruleset =
-            load::load(&mut socket, ReadElements::Anonymous).map_err(|error| other(&error))?;
-        let machine = machine(&ruleset);
-        let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
-        let (commands, spans) = commands(&ruleset, family, &texts)?;
-        let options = Options {
-            generation: Some(ruleset.generation),
-            check,
-            echo: false,
-        };
-        match commit::commit(&commands, options) {
-            Ok(_) => return Ok(()),
-            Err(Refused::Moved) => {}
-            Err(Refused::Commands(list)) => {
-                let wrongs = list.iter().map(|refusal| {
-                    let (start, end) = spans
-                        .get(refusal.command)
-                        .copied()
-                        .unwrap_or((0, text.len()));
-                    let why = match commands.get(refusal.command) {
-                        Some(command) => refusal.explain(command),
-                        None => refusal.to_string(),
-                    };
-                    Wrong::new(start, end, why)
-                });
-                return Err(Failure::Kernel(wrongs.collect()));
-            }
-            Err(other) => return Err(Failure::Other(other.to_string())),
-        }
+/// A text for nf_tables, as iptables-nft would write it.
+pub struct Compiled {
+    pub commands: Vec<Command>,
+    /// For each command, the bytes of the text that ask for it.
+    pub spans: Vec<(usize, usize)>,
+    /// Of the ruleset that it was compared with.
+    pub generation: u32,
+}
+
+impl Compiled {
+    /// The kernel's refusals, put on the text.
+    pub fn wrongs(&self, refusals: &[Refusal]) -> Vec<Wrong> {
+        let whole = (0, usize::MAX);
+        refusals
+            .iter()
+            .map(|refusal| {
+                let (start, end) = self.spans.get(refusal.command).copied().unwrap_or(whole);
+                let why = match self.commands.get(refusal.command) {
+                    Some(command) => refusal.explain(command),
+                    None => refusal.to_string(),
+                };
+                Wrong::new(start, end, why)
+            })
+            .collect()
     }
-    Err(Failure::Other(
-        "other programs change the ruleset all the time; try again".to_owned(),
-    ))
+}
+
+/// Read a text and compare it with the ruleset as it is now.
+pub fn compile_nft(text: &str, family: Family, reading: Reading) -> Result<Compiled, Failure> {
+    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
+    let ruleset =
+        load::load(&mut socket, ReadElements::Anonymous).map_err(|error| other(&error))?;
+    let machine = machine(&ruleset);
+    let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
+    let (commands, spans) = commands(&ruleset, family, &texts)?;
+    Ok(Compiled {
+        commands,
+        spans,
+        generation: ruleset.generation,
+    })
 }
 
 /// Commands, and for each the bytes of the text that ask for it.

@@ -221,8 +221,7 @@ impl World<'_> {
         for item in &mut items {
             if let TableItem::Chain(chain, body) = item {
                 for rule in &body.rules {
-                    self.add_written_rule(family, name, &chain.value, rule, Place::Last)?;
-                    self.place(family, name, &chain.value, false, None)?;
+                    self.append_rule(family, name, &chain.value, rule)?;
                 }
             }
         }
@@ -235,10 +234,21 @@ impl World<'_> {
         table: &Name,
         chain: &Name,
         rule: &syntax::Rule,
-        place: Place,
+        place: (Place, u32),
     ) -> Result<()> {
         let stmts = Eval::new(self, family, table).rule(rule)?;
         self.add_rule(family, table, chain, stmts, rule, Some(place))
+    }
+
+    fn append_rule(
+        &mut self,
+        family: Family,
+        table: &Name,
+        chain: &Name,
+        rule: &syntax::Rule,
+    ) -> Result<()> {
+        let place = self.place(family, table, chain, false, None)?;
+        self.add_written_rule(family, table, chain, rule, place)
     }
 
     fn chain_command(
@@ -257,8 +267,7 @@ impl World<'_> {
                 let chain = name_of(id)?;
                 self.add_chain(table, chain, body, make(verb))?;
                 for rule in &body.rules {
-                    self.add_written_rule(family, name, &chain.value, rule, Place::Last)?;
-                    self.place(family, name, &chain.value, false, None)?;
+                    self.append_rule(family, name, &chain.value, rule)?;
                 }
             }
             Verb::Delete | Verb::Destroy => {
@@ -359,10 +368,10 @@ impl World<'_> {
                 let handle =
                     handle.ok_or_else(|| Diagnostic::new(span, "`replace` needs `handle N`"))?;
                 // The place is looked up, so that a wrong handle is found here.
-                self.place(family, name, &chain.value, true, position)?;
+                let (_, serial) = self.place(family, name, &chain.value, true, position)?;
                 self.forget_rule(family, name, &chain.value, handle.value);
                 let place = Place::Replace(handle.value);
-                self.add_written_rule(family, name, &chain.value, rule, place)
+                self.add_written_rule(family, name, &chain.value, rule, (place, serial))
             }
             (Verb::Delete | Verb::Destroy, _) => {
                 let handle = match (handle, position) {

@@ -68,7 +68,8 @@ pub struct World<'w> {
     /// How often sets are still to come in the text: only then is it kept what they hold.
     mentions: HashMap<(Family, Name, Name), u32>,
     ids: u32,
-    rule_ids: u32,
+    /// Rules made here: the place of each one's command.
+    made: Vec<Option<usize>>,
 }
 
 impl<'w> World<'w> {
@@ -87,7 +88,7 @@ impl<'w> World<'w> {
             spans: Vec::new(),
             mentions: HashMap::new(),
             ids: 0,
-            rule_ids: 0,
+            made: Vec::new(),
         }
     }
 
@@ -493,7 +494,7 @@ impl<'w> World<'w> {
         })
     }
 
-    /// Where a rule goes. Follows the rules of the chain, so that later positions count it.
+    /// Where a rule goes, and a number for it. Follows the rules of the chain, so that later positions count it.
     pub fn place(
         &mut self,
         family: Family,
@@ -501,100 +502,76 @@ impl<'w> World<'w> {
         chain: &Name,
         insert: bool,
         position: Option<&Position>,
-    ) -> Result<Place> {
+    ) -> Result<(Place, u32)> {
+        let serial = self.made.len() as u32;
+        self.made.push(None);
+        let made = RuleKey::Id(serial);
         let Some(state) = self.chain(family, table, chain) else {
-            return Ok(if insert { Place::First } else { Place::Last });
+            let place = if insert { Place::First } else { Place::Last };
+            return Ok((place, serial));
         };
-        let (place, key) = match position {
-            None if insert => (0, None),
-            None => (state.rules.len(), None),
-            Some(Position::Index(index)) => {
-                let key = usize::try_from(index.value)
+        let (place, wrong) = match position {
+            None => {
+                let (at, place) = if insert {
+                    (0, Place::First)
+                } else {
+                    (state.rules.len(), Place::Last)
+                };
+                state.rules.insert(at, made);
+                return Ok((place, serial));
+            }
+            Some(Position::Index(index)) => (
+                usize::try_from(index.value)
                     .ok()
-                    .and_then(|index| state.rules.get(index));
-                match key {
-                    Some(key) => (index.value as usize, Some(*key)),
-                    None => {
-                        return Err(Diagnostic::new(
-                            index.span,
-                            format!("the chain has only {} rules", state.rules.len()),
-                        )
-                        .help("indexes count from 0"));
-                    }
-                }
-            }
-            Some(Position::Handle(handle) | Position::Position(handle)) => {
-                let wanted = RuleKey::Handle(handle.value);
-                match state.rules.iter().position(|key| *key == wanted) {
-                    Some(place) => (place, Some(wanted)),
-                    None => {
-                        return Err(Diagnostic::new(
-                            handle.span,
-                            format!(
-                                "the chain `{chain}` has no rule with handle {}",
-                                handle.value
-                            ),
-                        ));
-                    }
-                }
-            }
+                    .filter(|place| *place < state.rules.len()),
+                Diagnostic::new(
+                    index.span,
+                    format!("the chain has only {} rules", state.rules.len()),
+                )
+                .help("indexes count from 0"),
+            ),
+            Some(Position::Handle(handle) | Position::Position(handle)) => (
+                state
+                    .rules
+                    .iter()
+                    .position(|key| *key == RuleKey::Handle(handle.value)),
+                Diagnostic::new(
+                    handle.span,
+                    format!(
+                        "the chain `{chain}` has no rule with handle {}",
+                        handle.value
+                    ),
+                ),
+            ),
         };
-        let made = RuleKey::Id(u32::MAX);
-        let Some(key) = key else {
-            state.rules.insert(place.min(state.rules.len()), made);
-            return Ok(if insert { Place::First } else { Place::Last });
+        let Some((place, key)) = place.and_then(|place| Some((place, *state.rules.get(place)?)))
+        else {
+            return Err(wrong);
         };
-        // A rule of this text gets an id when another one refers to it.
+        state
+            .rules
+            .insert(if insert { place } else { place + 1 }, made);
+        // A rule of this text gets an id when another one refers to it; 0 is none.
         let key = match key {
-            RuleKey::Id(u32::MAX) => {
-                self.rule_ids += 1;
-                let id = self.rule_ids;
-                self.name_rule(family, table, chain, place, id);
-                RuleKey::Id(id)
+            RuleKey::Id(serial) => {
+                let command = self.made.get(serial as usize).copied().flatten();
+                if let Some(Command {
+                    what: What::MakeRule(rule),
+                    ..
+                }) = command.and_then(|index| self.out.get_mut(index))
+                {
+                    rule.id = Some(serial + 1);
+                }
+                RuleKey::Id(serial + 1)
             }
             key => key,
         };
-        if let Some(state) = self.chain(family, table, chain) {
-            state
-                .rules
-                .insert(if insert { place } else { place + 1 }, made);
-        }
-        Ok(if insert {
+        let place = if insert {
             Place::Before(key)
         } else {
             Place::After(key)
-        })
-    }
-
-    /// Give an id to the rule made here that stands at `place` of a chain.
-    fn name_rule(&mut self, family: Family, table: &Name, chain: &Name, place: usize, id: u32) {
-        let made = RuleKey::Id(u32::MAX);
-        let Some(state) = self.chain(family, table, chain) else {
-            return;
         };
-        if let Some(key) = state.rules.get_mut(place) {
-            *key = RuleKey::Id(id);
-        }
-        // Rules appended since the picture stand in the order of their commands.
-        let behind = state
-            .rules
-            .iter()
-            .skip(place + 1)
-            .filter(|key| **key == made)
-            .count();
-        let rule = self
-            .out
-            .iter_mut()
-            .rev()
-            .filter(|command| command.family == family && command.table == *table)
-            .filter_map(|command| match &mut command.what {
-                What::MakeRule(rule) if rule.chain == *chain && rule.id.is_none() => Some(rule),
-                _ => None,
-            })
-            .nth(behind);
-        if let Some(rule) = rule {
-            rule.id = Some(id);
-        }
+        Ok((place, serial))
     }
 
     /// The handle of the rule at this place of a chain, counted from 0.
@@ -654,7 +631,7 @@ impl<'w> World<'w> {
         chain: &Name,
         stmts: Vec<Stmt>,
         rule: &syntax::Rule,
-        place: Option<Place>,
+        place: Option<(Place, u32)>,
     ) -> Result<()> {
         let stmts = super::reduce::reduce(family, stmts);
         let expressions = generate::rule(self, family, table, &stmts, rule.span)?;
@@ -662,12 +639,19 @@ impl<'w> World<'w> {
         if let Some(comment) = &rule.comment {
             userdata::comment(&mut bytes, comment)?;
         }
+        let (place, serial) = match place {
+            Some((place, serial)) => (place, Some(serial)),
+            None => (Place::Last, None),
+        };
+        if let Some(slot) = serial.and_then(|serial| self.made.get_mut(serial as usize)) {
+            *slot = Some(self.out.len());
+        }
         self.push(
             family,
             table,
             What::MakeRule(NewRule {
                 chain: chain.clone(),
-                place: place.unwrap_or(Place::Last),
+                place,
                 id: None,
                 body: RuleBody::Built {
                     expressions,
