@@ -16,3 +16,6 @@ pub mod save;
 pub mod to_legacy;
 pub mod to_nft;
 pub mod xlate;
+
+#[cfg(test)]
+mod tests;

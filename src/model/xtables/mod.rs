@@ -247,8 +247,8 @@ mod registry {
         RateestTarget(Rateest)      = Target Any "RATEEST" 0;
         Reject(Reject)              = Target Ip  "REJECT" 0;
         Reject6(Reject)             = Target Ip6 "REJECT" 0;
-        Secmark0(Secmark0)          = Target Any "SECMARK" 0;
-        Secmark1(Secmark1)          = Target Any "SECMARK" 1;
+        Secmark0(Box<Secmark0>)          = Target Any "SECMARK" 0;
+        Secmark1(Box<Secmark1>)          = Target Any "SECMARK" 1;
         SetTarget0(SetTarget0)      = Target Any "SET" 0;
         SetTarget1(SetTarget1)      = Target Any "SET" 1;
         SetTarget2(SetTarget2)      = Target Any "SET" 2;

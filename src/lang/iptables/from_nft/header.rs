@@ -3,7 +3,6 @@
 use super::{NotIptables, Reader, no};
 use crate::model::expression::CmpOp;
 use crate::model::xtables::Extension;
-use crate::model::xtables::layout::Field;
 use crate::model::xtables::protocol::{PktType, Ttl};
 use crate::model::xtables::rule::{ArpHeader, BridgeHeader, Device, Header, Ip6Header, IpHeader};
 use crate::model::xtables::state::Mark;
@@ -461,11 +460,7 @@ fn ttl(op: CmpOp, value: u8) -> Result<Ttl, NotIptables> {
         CmpOp::Gte => (3, value.checked_sub(1)),
     };
     match ttl {
-        Some(ttl) => Ok(Ttl {
-            mode,
-            ttl,
-            ..Ttl::zero()
-        }),
+        Some(ttl) => Ok(Ttl { mode, ttl }),
         None => no("a number of hops that no packet has"),
     }
 }

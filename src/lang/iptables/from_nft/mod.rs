@@ -17,9 +17,7 @@ use crate::model::set::{Elements, Set};
 use crate::model::text::to_bytes;
 use crate::model::xtables::bridge::EbtLimit;
 use crate::model::xtables::layout::{Field, Text};
-use crate::model::xtables::rule::{
-    ArpHeader, BridgeHeader, Header, Ip6Header, IpHeader, LegacyVerdict,
-};
+use crate::model::xtables::rule::{BridgeHeader, Header, Ip6Header, IpHeader, LegacyVerdict};
 use crate::model::xtables::state::{Comment, Limit};
 use crate::model::xtables::{Extension, ExtensionKind};
 use crate::model::{self, Family, Name};
@@ -185,7 +183,7 @@ impl<'t> Reader<'t> {
         let header = match table.family {
             Family::Ip => Header::Ip(IpHeader::default()),
             Family::Ip6 => Header::Ip6(Ip6Header::default()),
-            Family::Arp => Header::Arp(Box::new(ArpHeader::default())),
+            Family::Arp => Header::Arp(Box::default()),
             Family::Bridge => Header::Bridge(BridgeHeader {
                 bitmask: header::NO_PROTOCOL,
                 ..BridgeHeader::default()
@@ -276,7 +274,7 @@ impl<'t> Reader<'t> {
                 if limit.rate == 0 {
                     return no("a limit of nothing");
                 }
-                let avg = 10_000 * limit.unit / limit.rate;
+                let avg = limit.unit.saturating_mul(10_000) / limit.rate;
                 let avg = u32::try_from(avg).unwrap_or(u32::MAX);
                 self.push(if self.table.family == Family::Bridge {
                     Extension::EbtLimit(EbtLimit {

@@ -485,11 +485,11 @@ fn reject(o: &Options<'_>, names: &[(&str, &str, &str)], default: u32) -> Result
 }
 
 fn secmark(o: &Options<'_>) -> Built {
-    Ok(Part::Known(X::Secmark1(Secmark1 {
+    Ok(Part::Known(X::Secmark1(Box::new(Secmark1 {
         mode: 1,
         secctx: o.need("selctx")?.text()?,
         secid: 0,
-    })))
+    }))))
 }
 
 fn set(o: &Options<'_>) -> Built {
