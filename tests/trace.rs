@@ -150,11 +150,13 @@ fn rules_routes_and_nat() {
 
         let published =
             trace("--iif wan --src 10.0.2.9 --sport 4000 --dst 10.0.2.1 --proto tcp --dport 8080");
-        assert_eq!(published["final"]["dst"], "10.0.1.5");
+        let steps = published["steps"].as_array().unwrap();
+        let nat = steps.iter().find(|step| step["kind"] == "nat").unwrap();
         assert_eq!(
-            (&published["final"]["dport"], &published["fate"]),
-            (&80.into(), &"dropped".into())
+            (&nat["from"], &nat["to"]),
+            (&"10.0.2.1:8080".into(), &"10.0.1.5:80".into())
         );
+        assert_eq!(published["fate"], "dropped");
     });
 }
 
