@@ -237,6 +237,20 @@ impl<'a> FibView<'a> {
             })
     }
 
+    /// One table by itself, without the rules.
+    pub fn lookup_table(&self, id: u32, key: &FlowKey) -> Option<Lookup> {
+        match self.in_table(FibFamily::of(key.dst), id, key) {
+            InTable::Nothing => None,
+            InTable::Found(found) => Some(Ok(found)),
+            InTable::Refused(why, prefix) => Some(Err(Refusal {
+                why,
+                rule: None,
+                table: Some(id),
+                prefix: Some(prefix),
+            })),
+        }
+    }
+
     /// Walk the rules.
     pub fn lookup(&self, key: &FlowKey) -> Lookup {
         let family = FibFamily::of(key.dst);
