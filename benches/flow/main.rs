@@ -37,9 +37,11 @@ fn ruleset() -> String {
     text += "    tcp dport { 80, 443, 8080 } accept
   }
 }
-table ip nat { chain prerouting { type nat hook prerouting priority dstnat; policy accept;
+table ip nat {
+  chain prerouting { type nat hook prerouting priority dstnat; policy accept;
     tcp dport 8443 redirect to :443
-  } }
+  }
+}
 ";
     text
 }

@@ -139,6 +139,8 @@ pub struct FibView<'a> {
     /// Rules other than those that always exist; the kernel then keeps the local table apart from the main one.
     pub custom4: bool,
     pub custom6: bool,
+    /// Somebody added local routes by hand.
+    custom_local4: bool,
     own4: HashMap<Ipv4Addr, u32>,
     index_of: HashMap<&'a str, u32>,
 }
@@ -176,7 +178,8 @@ impl<'a> FibView<'a> {
                 own4.entry(own).or_insert(address.index);
             }
         }
-        FibView {
+        let mut view = FibView {
+            custom_local4: false,
             custom4: !is_default(&rules4, &standard),
             custom6: !is_default(&rules6, &standard[..2]),
             rules4,
@@ -194,7 +197,9 @@ impl<'a> FibView<'a> {
                 .map(|link| (&*link.name, link.index))
                 .collect(),
             network,
-        }
+        };
+        view.custom_local4 = view.has_custom_local4();
+        view
     }
 
     /// The device that has this address (`__ip_dev_find`, first by address, then by local routes).
@@ -225,7 +230,7 @@ impl<'a> FibView<'a> {
     }
 
     /// Somebody added local routes by hand.
-    pub fn has_custom_local4(&self) -> bool {
+    fn has_custom_local4(&self) -> bool {
         const RTPROT_KERNEL: u8 = 2;
         self.tables
             .get(&(FibFamily::Ip4, table::LOCAL))
@@ -786,7 +791,7 @@ impl<'a> FibView<'a> {
             if own.accept_local {
                 return Ok(());
             }
-            if !self.custom4 && !self.has_custom_local4() {
+            if !self.custom4 && !self.custom_local4 {
                 return if self.is_own_address4(src) {
                     Err(SourceFault::Local)
                 } else {

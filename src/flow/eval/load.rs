@@ -54,7 +54,8 @@ impl<'s> Walk<'s, '_> {
         offset: usize,
         len: usize,
     ) -> Next<'s> {
-        let mut own = [0u8; 256];
+        // What fits the register file is at most 64 bytes.
+        let mut own = [0u8; 64];
         let Some(out) = own.get_mut(..len) else {
             return Next::Break;
         };
