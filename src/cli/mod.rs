@@ -4,9 +4,12 @@
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
 mod apply;
+mod confirm;
 mod demo;
+mod guard;
 mod log;
 mod machine;
+mod rollback;
 mod route;
 mod show;
 mod snapshot;
@@ -73,6 +76,13 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
     Snapshot(snapshot::SnapshotArgs),
+    /// Keep a change that waits for confirmation
+    Confirm,
+    /// Take back a change that waits for confirmation, or the last one that was kept
+    Rollback(rollback::RollbackArgs),
+    /// The guard of a change, started by hookscope itself
+    #[command(hide = true)]
+    GuardRun(guard::GuardArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
@@ -98,7 +108,15 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
     if let Some(namespace) = &cli.global.netns {
         hookscope::kernel::netns::enter(namespace)?;
     }
+    if changes_or_shows(&cli.command) {
+        for sentence in hookscope::stage::guard::check() {
+            let _ = writeln!(io::stderr(), "hookscope: {sentence}");
+        }
+    }
     match &cli.command {
+        Some(Command::Confirm) => confirm::run()?,
+        Some(Command::Rollback(args)) => rollback::run(args)?,
+        Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
@@ -111,6 +129,21 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         None => return tui::run(&cli.global, None),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that meet what a killed guard left, and are not about to deal with it themselves.
+fn changes_or_shows(command: &Option<Command>) -> bool {
+    !matches!(
+        command,
+        Some(
+            Command::Confirm
+                | Command::Rollback(_)
+                | Command::GuardRun(_)
+                | Command::Completions { .. }
+                | Command::Man
+                | Command::Demo(_)
+        )
+    )
 }
 
 /// `hookscope route` has words that only it can judge: wrong ones exit 2, as wrong options do.

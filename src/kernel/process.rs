@@ -1,4 +1,4 @@
-//! Processes that this one starts.
+//! Processes that this one starts, and what a process must do to outlive those that started it.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -17,5 +17,26 @@ pub fn die_with_parent(command: &mut Command) {
             }
             Ok(())
         });
+    }
+}
+
+/// A hangup of the terminal does not end this process.
+pub fn ignore_hangup() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: no handler is installed that could run anything; the signal is ignored.
+    let _ = unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) };
+}
+
+/// Leave the control group of a login session, whose processes the system may kill at logout
+/// (`KillUserProcesses=` of systemd-logind). Where that cannot be done, nothing happens.
+pub fn leave_session_scope() {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let in_session = own.lines().any(|line| {
+        line.strip_prefix("0::")
+            .is_some_and(|path| path.contains("/user.slice/") && path.contains("/session-"))
+    });
+    if in_session {
+        let pid = std::process::id().to_string();
+        let _ = std::fs::write("/sys/fs/cgroup/cgroup.procs", pid);
     }
 }

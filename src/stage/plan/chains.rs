@@ -89,7 +89,7 @@ impl<'t> Chains<'t> {
         {
             let want = self.want.chain(&name).filter(|chain| !chain.is_binding());
             let (was, is) = (self.find(self.was, &name), self.find(self.is, &name));
-            let mut what = tables::chain_part((want, was, is)).unwrap_or_else(|why| {
+            let mut what = tables::chain_part([want, was, is]).unwrap_or_else(|why| {
                 left.push(format!(
                     "table {} {}: chain '{name}': {why} in the meantime",
                     self.want.family, self.want.name

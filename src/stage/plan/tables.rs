@@ -152,13 +152,16 @@ pub fn restore(
     emit::emit(maker, &plan, (want, is), options.elapsed);
 }
 
+/// A part as it is wanted, as it was made, and as it is.
+pub(super) type Forms<'t, T> = [Option<&'t Arc<T>>; 3];
+
 /// What happens to a named part, from its three forms.
 fn part<T>(
-    forms: (Option<&Arc<T>>, Option<&Arc<T>>, Option<&Arc<T>>),
+    forms: Forms<'_, T>,
     same: impl Fn(&T, &T) -> bool,
     handle: impl Fn(&T) -> u64,
 ) -> Result<Part, &'static str> {
-    let (want, was, is) = forms;
+    let [want, was, is] = forms;
     let theirs = match (was, is) {
         (Some(was), Some(is)) => handle(was) != handle(is),
         (None, Some(_)) => true,
@@ -203,7 +206,7 @@ fn sets(plan: &mut TablePlan, left: &mut Vec<String>, (want, was, is): Three<'_>
     for name in names(lists, |set| named(set).then_some(&set.name)) {
         let find = |table: &'_ Table| table.set(&name).filter(|set| named(set)).cloned();
         let (w, b, n) = (find(want), find(was), find(is));
-        let forms = (w.as_ref(), b.as_ref(), n.as_ref());
+        let forms = [w.as_ref(), b.as_ref(), n.as_ref()];
         let what = part(forms, same_definition, |set| set.handle).unwrap_or_else(|why| {
             left.push(format!(
                 "{}: set '{name}': {why} in the meantime",
@@ -251,7 +254,7 @@ fn objects(plan: &mut TablePlan, left: &mut Vec<String>, (want, was, is): Three<
                 .cloned()
         };
         let (w, b, n) = (find(want), find(was), find(is));
-        let forms = (w.as_ref(), b.as_ref(), n.as_ref());
+        let forms = [w.as_ref(), b.as_ref(), n.as_ref()];
         let what = part(forms, same_object, |object| object.handle).unwrap_or_else(|why| {
             left.push(format!(
                 "{}: object '{}': {why} in the meantime",
@@ -291,7 +294,7 @@ fn flowtables(plan: &mut TablePlan, left: &mut Vec<String>, (want, was, is): Thr
             (a.hook, a.priority, a.flags, devices(a)) == (b.hook, b.priority, b.flags, devices(b))
         };
         let (w, b, n) = (find(want), find(was), find(is));
-        let forms = (w.as_ref(), b.as_ref(), n.as_ref());
+        let forms = [w.as_ref(), b.as_ref(), n.as_ref()];
         let what = part(forms, same, |flowtable| flowtable.handle).unwrap_or_else(|why| {
             left.push(format!(
                 "{}: flowtable '{name}': {why} in the meantime",
@@ -310,13 +313,7 @@ fn devices(flowtable: &Flowtable) -> Vec<Name> {
 }
 
 /// For `chains`, which has parts of its own kind.
-pub(super) fn chain_part(
-    forms: (
-        Option<&Arc<crate::model::Chain>>,
-        Option<&Arc<crate::model::Chain>>,
-        Option<&Arc<crate::model::Chain>>,
-    ),
-) -> Result<Part, &'static str> {
+pub(super) fn chain_part(forms: Forms<'_, crate::model::Chain>) -> Result<Part, &'static str> {
     part(forms, chains::same_definition, |chain| chain.handle)
 }
 

@@ -1,0 +1,371 @@
+//! Carrying out a change set: checked, pinned to what was reviewed, guarded, written down.
+//!
+//! ```text
+//! let options = Options { confirm: Some(Duration::from_secs(60)), why: "open port 8443".into(), ..Options::default() };
+//! let done = commit::run(&commands, &options)?;    // the guard waits now
+//! guard::confirm()?;                               // from anywhere, in the same network namespace
+//! ```
+//!
+//! The order: a window that waits refuses everything else; the tables of the commands are read; what was reviewed
+//! must still be so; with a window the kernel checks the commands first, and the guard stands by before they are
+//! sent; they are sent for exactly the generation that is known. Others may change other tables at any rate: the
+//! commit is tried again for the new generation as long as the tables of the commands are what they were.
+
+use super::guard::state::{self, Phase, State};
+use super::guard::{self, Guard, GuardError, Pending, restore};
+use super::journal::{self, Fate, Note};
+use super::plan::{self, Pictures, Plan};
+use super::touched::{Scope, Watch};
+use super::{Step, fault};
+use crate::kernel::netlink::KernelError;
+use crate::kernel::nf_tables::commit as kernel;
+use crate::kernel::nf_tables::load::LoadError;
+use crate::kernel::nf_tables::refusal::{Refusal, Refused};
+use crate::model::command::Command;
+use crate::model::set::flags;
+use crate::model::{Elements, Ruleset};
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// What becomes of an unconfirmed commit when the program that made it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// It waits until its time is up: for a program that ends at once.
+    #[default]
+    Detached,
+    /// It is taken back at once, unless [`Committed::guard`] was detached: for a program that shows the countdown.
+    WithProgram,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Options<'r> {
+    /// Take everything back unless somebody confirms it in this time.
+    pub confirm: Option<Duration>,
+    /// Take everything back after this time; nobody is asked.
+    pub limited: Option<Duration>,
+    pub hold: Hold,
+    /// The picture that the change was made for. Tables of the commands that others changed since refuse it.
+    pub reviewed: Option<&'r Ruleset>,
+    /// Have the kernel check it, and change nothing.
+    pub check: bool,
+    /// For the journal: the reason, and the change as a person reads it.
+    pub why: String,
+    pub text: String,
+    /// What was done beside the commands and is taken back with them.
+    pub steps: Vec<Step>,
+    /// Leave no entry in the journal.
+    pub unlogged: bool,
+}
+
+/// It is done.
+#[derive(Default)]
+pub struct Committed {
+    pub generation: Option<u32>,
+    /// (index of the command, handle of what it made)
+    pub handles: Vec<(usize, u64)>,
+    /// The tables of the commands before and after.
+    pub before: Ruleset,
+    pub after: Ruleset,
+    /// While it waits; dropping it means the end of the program to the guard (see [`Hold`]).
+    pub guard: Option<Guard>,
+    /// Its number in the journal.
+    pub entry: Option<u64>,
+    /// What did not go well beside the commit itself.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// The kernel refuses it; nothing was changed.
+    #[error("{}", explain(refusals, commands))]
+    Refused {
+        refusals: Vec<Refusal>,
+        commands: Vec<Command>,
+    },
+    /// Others changed the same tables since; nothing was changed.
+    #[error(
+        "somebody else changed the same tables in the meantime ({} changes); nothing was changed, look again",
+        .0.theirs.commands.len()
+    )]
+    Moved(Box<ThreeWay>),
+    #[error(
+        "a change by {} waits for confirmation ({}); end it with `hookscope confirm` or `hookscope rollback` first",
+        .0.who, remaining(.0)
+    )]
+    Window(Box<Pending>),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    #[error("{0}; nothing was changed")]
+    Kernel(Refused),
+    #[error("cannot read the ruleset: {0}; nothing was changed")]
+    Read(#[from] LoadError),
+    #[error("others change the same tables without a pause; nothing was changed")]
+    Restless,
+}
+
+/// What the person saw, what others made of it, and what the person wanted.
+#[derive(Debug)]
+pub struct ThreeWay {
+    /// From what was reviewed to what is now.
+    pub theirs: Plan,
+    pub ours: Vec<Command>,
+    /// The tables of the commands as they are now.
+    pub now: Ruleset,
+}
+
+impl From<KernelError> for CommitError {
+    fn from(error: KernelError) -> CommitError {
+        CommitError::Read(error.into())
+    }
+}
+
+fn remaining(pending: &Pending) -> String {
+    match pending.left {
+        Some(left) => format!("{} s are left", left.as_secs()),
+        None => "it is being taken back".to_owned(),
+    }
+}
+
+fn explain(refusals: &[Refusal], commands: &[Command]) -> String {
+    let Some(first) = refusals.first() else {
+        return "refused".to_owned();
+    };
+    let why = match commands.get(first.command) {
+        Some(command) => first.explain(command),
+        None => first.kernel(),
+    };
+    let more = match refusals.len() {
+        1 => String::new(),
+        more => format!("; {} more changes are refused", more - 1),
+    };
+    format!(
+        "the kernel refuses change {} of {}: {why}{more}; nothing was changed",
+        first.command + 1,
+        commands.len()
+    )
+}
+
+/// How often a commit starts again because others changed the same tables.
+const TRIES: usize = 20;
+
+/// Carry out `commands`, all or none of them.
+pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, CommitError> {
+    let waits = options.confirm.is_some() || options.limited.is_some();
+    if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
+        return Err(CommitError::Window(Box::new(window)));
+    }
+    if commands.is_empty() {
+        return Ok(Committed::default());
+    }
+    let refused = |error: Refused| match error {
+        Refused::Commands(refusals) => CommitError::Refused {
+            refusals,
+            commands: commands.to_vec(),
+        },
+        other => CommitError::Kernel(other),
+    };
+    let mut watch = Watch::new()?;
+    let scope = Scope::of(commands, &watch.tables()?);
+    let mut before = watch.read(&scope)?;
+    if waits || options.check {
+        let check = kernel::Options {
+            check: true,
+            ..kernel::Options::default()
+        };
+        kernel::commit(commands, check).map_err(refused)?;
+    }
+    unmoved(commands, options, &scope, &before)?;
+    if options.check {
+        return Ok(Committed {
+            after: before.clone(),
+            before,
+            ..Committed::default()
+        });
+    }
+    let mut warnings = Vec::new();
+    let entry = begin(commands, options, &scope, &mut warnings);
+    let cancel = |error: CommitError| {
+        entry.map(journal::cancel);
+        error
+    };
+    for _ in 0..TRIES {
+        fault::point("program:before-guard");
+        let guard = match stand_by(options, &scope, &before, entry) {
+            Ok(guard) => guard,
+            Err(error) => return Err(cancel(error.into())),
+        };
+        fault::point("program:before-commit");
+        match restore::pinned(&mut watch, &scope, commands, true) {
+            Ok(outcome) => {
+                fault::point("program:committed");
+                let detach = options.hold == Hold::Detached || options.limited.is_some();
+                let guard = match guard.map(|guard| guard.committed(detach)).transpose() {
+                    Ok(guard) => guard,
+                    Err(error) => {
+                        warnings.push(error.to_string());
+                        None
+                    }
+                };
+                let after = watch.read(&scope).unwrap_or_else(|error| {
+                    warnings.push(format!("cannot read what was made: {error}"));
+                    before.clone()
+                });
+                let fate = if waits { Fate::Waiting } else { Fate::Kept };
+                let written = entry.map(|entry| {
+                    journal::finish(entry, outcome.generation, fate, (&before, &after))
+                });
+                if let Some(Err(error)) = written {
+                    warnings.push(format!("the journal was not written: {error}"));
+                }
+                return Ok(Committed {
+                    generation: outcome.generation,
+                    handles: outcome.handles,
+                    before,
+                    after,
+                    guard,
+                    entry,
+                    warnings,
+                });
+            }
+            Err(error) => {
+                if let Some(guard) = guard {
+                    guard.refused();
+                }
+                if !matches!(error, Refused::Moved) {
+                    return Err(cancel(refused(error)));
+                }
+                before = watch.read(&scope).map_err(|error| cancel(error.into()))?;
+                unmoved(commands, options, &scope, &before).map_err(cancel)?;
+            }
+        }
+    }
+    Err(cancel(CommitError::Restless))
+}
+
+fn begin(
+    commands: &[Command],
+    options: &Options<'_>,
+    scope: &Scope,
+    warnings: &mut Vec<String>,
+) -> Option<u64> {
+    if options.unlogged {
+        return None;
+    }
+    let text = match options.text.is_empty() {
+        true => format!("{} changes", commands.len()),
+        false => options.text.clone(),
+    };
+    let note = Note {
+        why: options.why.clone(),
+        text,
+        generation: None,
+        scope: listed(scope),
+        undoes: None,
+    };
+    journal::begin(note)
+        .map_err(|error| {
+            let place = journal::directory();
+            let text = format!(
+                "the journal in '{}' was not written: {error}",
+                place.display()
+            );
+            warnings.push(text);
+        })
+        .ok()
+}
+
+fn listed(scope: &Scope) -> Option<Vec<plan::TableKey>> {
+    let mut tables: Vec<_> = scope.tables()?.iter().cloned().collect();
+    tables.sort();
+    Some(tables)
+}
+
+/// The guard, where one is asked for: on disk, running, and hearing what the kernel does.
+fn stand_by(
+    options: &Options<'_>,
+    scope: &Scope,
+    before: &Ruleset,
+    entry: Option<u64>,
+) -> Result<Option<Guard>, GuardError> {
+    let (time, limited) = match (options.confirm, options.limited) {
+        (Some(time), _) => (time, false),
+        (None, Some(time)) => (time, true),
+        (None, None) => return Ok(None),
+    };
+    let place = if limited {
+        state::limited().map_err(|error| GuardError::Start(error.to_string()))?
+    } else {
+        state::window()
+    };
+    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let state = State {
+        phase: Phase::Prepared,
+        program: nix::unistd::gettid().as_raw().cast_unsigned(),
+        made: journal::now(),
+        deadline: state::boot_time().saturating_add(time),
+        read: state::awake_time(),
+        who: journal::who(),
+        why: options.why.clone(),
+        limited,
+        scope: listed(scope),
+        before: before.clone(),
+        after: None,
+        steps: options.steps.clone(),
+        entry,
+    };
+    Guard::prepare(&place, &state).map(Some)
+}
+
+/// The tables of the commands still say what the person saw.
+fn unmoved(
+    commands: &[Command],
+    options: &Options<'_>,
+    scope: &Scope,
+    now: &Ruleset,
+) -> Result<(), CommitError> {
+    let Some(reviewed) = options.reviewed else {
+        return Ok(());
+    };
+    if reviewed.generation == now.generation {
+        return Ok(());
+    }
+    let seen = as_seen(reviewed, now);
+    let pictures = Pictures {
+        want: &seen,
+        base: reviewed,
+        now: reviewed,
+    };
+    let plan_options = plan::Options {
+        scope: scope.tables(),
+        ..plan::Options::default()
+    };
+    let theirs = plan::plan(pictures, plan_options);
+    if theirs.commands.is_empty() {
+        return Ok(());
+    }
+    Err(CommitError::Moved(Box::new(ThreeWay {
+        theirs,
+        ours: commands.to_vec(),
+        now: now.clone(),
+    })))
+}
+
+/// `now`, with the elements of those sets that were reviewed, where they come and go without anybody's doing or
+/// were not looked at.
+fn as_seen(reviewed: &Ruleset, now: &Ruleset) -> Ruleset {
+    let mut seen = now.clone();
+    for table in &mut seen.tables {
+        let Some(old) = reviewed.table(table.family, &table.name) else {
+            continue;
+        };
+        for set in &mut Arc::make_mut(table).sets {
+            if let Some(old) = old.set(&set.name)
+                && (old.elements == Elements::NotRead || set.has(flags::TIMEOUT | flags::EVAL))
+            {
+                Arc::make_mut(set).elements = old.elements.clone();
+            }
+        }
+    }
+    seen
+}

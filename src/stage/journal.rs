@@ -1,0 +1,257 @@
+//! The local journal of commits: who, when, why, what, and what takes it back. It is the audit log, too.
+//!
+//! One readable file (`NUMBER.json`) for each commit, and beside it the tables before and after (`NUMBER.pictures`,
+//! zstd-compressed CBOR). The oldest go when there are too many or they take too much room.
+
+use super::guard::Restored;
+use super::guard::state::{self, State, write_whole};
+use crate::model::{Family, Name, Ruleset};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Entries that are kept.
+const ENTRIES: usize = 500;
+/// Room for pictures of all entries. bytes
+const ROOM: u64 = 64 << 20;
+
+/// What became of a commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// It was about to be sent. What stays so was cut short: it may have happened.
+    Begun,
+    /// It stands; nobody was to be asked, or somebody confirmed it.
+    Kept,
+    /// It waits for a confirmation, or its time is limited.
+    Waiting,
+    RolledBack {
+        reason: String,
+        left: Vec<String>,
+    },
+    /// A later commit took it back: its number.
+    Undone(u64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub number: u64,
+    /// Seconds since 1970.
+    pub time: u64,
+    pub who: String,
+    pub why: String,
+    /// The change as a person reads it.
+    pub text: String,
+    /// Inode of the network namespace, and the boot that it belongs to: handles mean nothing elsewhere.
+    pub namespace: u64,
+    pub boot: String,
+    pub generation: Option<u32>,
+    /// None: all tables.
+    pub scope: Option<Vec<(Family, Name)>>,
+    pub fate: Fate,
+    /// The commit that this one takes back.
+    pub undoes: Option<u64>,
+}
+
+/// What a new entry says.
+#[derive(Clone, Debug, Default)]
+pub struct Note {
+    pub why: String,
+    pub text: String,
+    pub generation: Option<u32>,
+    pub scope: Option<Vec<(Family, Name)>>,
+    pub undoes: Option<u64>,
+}
+
+/// Where the journal is.
+pub fn directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("HOOKSCOPE_JOURNAL_DIR") {
+        return PathBuf::from(directory);
+    }
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/var/lib/hookscope/journal");
+    }
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    state
+        .or(home)
+        .unwrap_or_else(|| PathBuf::from("/var/tmp"))
+        .join("hookscope/journal")
+}
+
+/// Who runs this program: the login behind sudo, and from where.
+pub fn who() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid());
+    let user = user.ok().flatten().map(|user| user.name);
+    let user = user.unwrap_or_else(|| nix::unistd::getuid().to_string());
+    let mut who = match variable("SUDO_USER").or_else(|| variable("DOAS_USER")) {
+        Some(login) if login != user => format!("{login} as {user}"),
+        _ => user,
+    };
+    if let Some(connection) = variable("SSH_CONNECTION")
+        && let Some(from) = connection.split_whitespace().next()
+    {
+        who += &format!(" from {from}");
+    }
+    who
+}
+
+pub fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
+}
+
+pub fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+/// All entries, oldest first. What cannot be read is left out.
+pub fn list() -> Vec<Entry> {
+    let entries = fs::read_dir(directory()).into_iter().flatten().flatten();
+    let mut found: Vec<Entry> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+        .collect();
+    found.sort_by_key(|entry| entry.number);
+    found
+}
+
+/// Those of the network namespace and boot of this process, which can be taken back.
+pub fn here() -> Vec<Entry> {
+    let (namespace, boot) = (state::namespace(), boot());
+    let mut entries = list();
+    entries.retain(|entry| entry.namespace == namespace && entry.boot == boot);
+    entries
+}
+
+/// Write down what is about to be done; returns the number of the entry.
+pub fn begin(note: Note) -> io::Result<u64> {
+    let directory = directory();
+    state::make(&directory)?;
+    let last = list().last().map_or(0, |entry| entry.number);
+    // Two programs at once must not take the same number: the one that can make the file has it.
+    let mut number = last + 1;
+    while let Err(error) = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(path(number, "json"))
+    {
+        if error.kind() != io::ErrorKind::AlreadyExists || number > last + 1000 {
+            return Err(error);
+        }
+        number += 1;
+    }
+    write(&Entry {
+        number,
+        time: now(),
+        who: who(),
+        why: note.why,
+        text: note.text,
+        namespace: state::namespace(),
+        boot: boot(),
+        generation: note.generation,
+        scope: note.scope,
+        fate: Fate::Begun,
+        undoes: note.undoes,
+    })?;
+    Ok(number)
+}
+
+/// It was not done.
+pub fn cancel(number: u64) {
+    let _ = fs::remove_file(path(number, "json"));
+}
+
+/// It was done: keep the tables before and after, which taking it back needs.
+pub fn finish(
+    number: u64,
+    generation: Option<u32>,
+    fate: Fate,
+    (before, after): (&Ruleset, &Ruleset),
+) -> io::Result<()> {
+    let mut entry = read(number)?;
+    entry.generation = generation;
+    // Unless its guard has already written what became of it.
+    if entry.fate == Fate::Begun {
+        entry.fate = fate;
+    }
+    let mut pictures = Vec::new();
+    ciborium::into_writer(&(before, after), &mut pictures).map_err(io::Error::other)?;
+    let packed = zstd::encode_all(pictures.as_slice(), 1)?;
+    if packed.len() as u64 <= ROOM / 2 {
+        write_whole(&path(number, "pictures"), &packed, 0o600)?;
+    }
+    write(&entry)?;
+    if let Some(undone) = entry.undoes {
+        set_fate(undone, Fate::Undone(number));
+    }
+    prune();
+    Ok(())
+}
+
+fn path(number: u64, end: &str) -> PathBuf {
+    directory().join(format!("{number:08}.{end}"))
+}
+
+fn read(number: u64) -> io::Result<Entry> {
+    serde_json::from_slice(&fs::read(path(number, "json"))?).map_err(io::Error::other)
+}
+
+fn write(entry: &Entry) -> io::Result<()> {
+    let text = serde_json::to_vec_pretty(entry).map_err(io::Error::other)?;
+    write_whole(&path(entry.number, "json"), &text, 0o600)
+}
+
+/// The tables before and after a commit, while they are kept.
+pub fn pictures(number: u64) -> io::Result<(Ruleset, Ruleset)> {
+    let bytes = fs::read(path(number, "pictures"))?;
+    let bytes = zstd::decode_all(bytes.as_slice())?;
+    ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)
+}
+
+/// Note what became of a commit. A journal that cannot be written does not stop anything.
+pub fn set_fate(number: u64, fate: Fate) {
+    if let Ok(mut entry) = read(number) {
+        entry.fate = fate;
+        let _ = write(&entry);
+    }
+}
+
+/// A guard took a commit back.
+pub fn rolled_back(state: &State, reason: &str, restored: &Restored) {
+    if let Some(number) = state.entry {
+        let fate = Fate::RolledBack {
+            reason: reason.to_owned(),
+            left: restored.left.clone(),
+        };
+        set_fate(number, fate);
+    }
+}
+
+/// Confirmed: it stays.
+pub fn confirmed(state: &State) {
+    if let Some(number) = state.entry {
+        set_fate(number, Fate::Kept);
+    }
+}
+
+fn prune() {
+    let entries = list();
+    let mut total = 0;
+    for (age, entry) in entries.iter().rev().enumerate() {
+        let pictures = path(entry.number, "pictures");
+        total += fs::metadata(&pictures).map_or(0, |meta| meta.len());
+        if age >= ENTRIES {
+            let _ = fs::remove_file(path(entry.number, "json"));
+        }
+        if age >= ENTRIES || total > ROOM {
+            let _ = fs::remove_file(pictures);
+        }
+    }
+}
