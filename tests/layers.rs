@@ -8,11 +8,11 @@ const LAYERS: [(&str, u8); 8] = [
     ("model", 0),
     ("kernel", 1),
     ("lang", 2),
-    ("session", 3),
+    ("session", 4),
     ("stage", 3),
-    ("lab", 3),
-    ("tui", 4),
-    ("cli", 5),
+    ("lab", 4),
+    ("tui", 5),
+    ("cli", 6),
 ];
 
 /// Where `unsafe` may stand: what speaks to the kernel, and what changes namespaces.

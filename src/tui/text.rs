@@ -52,6 +52,11 @@ impl Printer {
         facts::rule_text(&self.view, &self.names, rule)
     }
 
+    /// The rule without counters and other state: what a change of it starts from.
+    pub fn rule_stateless(&self, rule: Rule<'_>) -> String {
+        facts::rule_text_stateless(&self.view, &self.names, rule)
+    }
+
     /// The elements of a set in nft's order, intervals put together. None when nobody wants them any more.
     pub fn elements(
         &self,
