@@ -166,6 +166,16 @@ impl Edit {
         }
     }
 
+    /// Whether that rule, by its handle, is not there any more afterwards.
+    fn ends(&self, rule: &RuleRef) -> bool {
+        match self {
+            Edit::ReplaceRule { rule: own, .. } | Edit::DeleteRule { rule: own } => {
+                own.handle == rule.handle && own.chain == rule.chain
+            }
+            _ => false,
+        }
+    }
+
     /// The chain or set that it changes; nothing for a typed command.
     pub fn place(&self) -> Option<&Place> {
         match self {
@@ -263,7 +273,22 @@ impl ChangeSet {
     pub fn stage(&mut self, edit: Edit) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
-        self.become_new(|changes| changes.push(Change { id, edit }));
+        let beside = match &edit {
+            Edit::AddRule { .. } => edit.points_at().cloned(),
+            _ => None,
+        };
+        self.become_new(|changes| {
+            changes.push(Change { id, edit });
+            // Beside a rule that the same transaction has taken away or replaced nothing can be put: that comes
+            // last.
+            if let Some(rule) = beside {
+                let (mut first, last): (Vec<_>, Vec<_>) = std::mem::take(changes)
+                    .into_iter()
+                    .partition(|change| !change.edit.ends(&rule));
+                first.extend(last);
+                *changes = first;
+            }
+        });
         id
     }
 
@@ -511,6 +536,23 @@ mod tests {
         set.redo();
         assert!(set.of_rule(&chain(), 7).is_some());
         assert!(set.of_rule(&chain(), 8).is_none());
+    }
+
+    #[test]
+    fn a_rule_goes_after_those_beside_it_came() {
+        let mut set = ChangeSet::default();
+        set.stage(Edit::DeleteRule { rule: rule(7) });
+        set.stage(Edit::DeleteRule { rule: rule(8) });
+        set.stage(add(Anchor::Before(rule(7)), "drop"));
+        let commands: Vec<String> = set.changes().iter().map(|one| one.edit.command()).collect();
+        assert_eq!(
+            commands,
+            [
+                "delete rule ip t c handle 8",
+                "insert rule ip t c handle 7 drop",
+                "delete rule ip t c handle 7",
+            ]
+        );
     }
 
     #[test]

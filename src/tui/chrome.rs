@@ -7,6 +7,7 @@ use super::key;
 use super::overlay::messages::sign;
 use super::overlay::{self, Overlay};
 use super::theme::Meaning;
+use super::screen::changes::update::can_change;
 use super::widget::paint;
 use super::{human, owner, screen};
 use crate::session::Source;
@@ -153,7 +154,7 @@ fn header_alerts(state: &State) -> Vec<Span<'static>> {
         spans.push(Span::styled("  ", header));
         spans.push(Span::styled(text, header.patch(theme.ink(meaning))));
     };
-    if let Some(left) = state.changes.left(state.now) {
+    if let Some(left) = state.changes.left(state.now).filter(|_| can_change(state)) {
         let key = |action| {
             let keys = state.settings.keymap.keys(&Layer::ALL, action);
             keys.map(key::show).unwrap_or_default()
@@ -412,6 +413,8 @@ fn label(state: &State, action: Action) -> &'static str {
     match action {
         Action::Freeze if state.frozen_at.is_some() => "unfreeze",
         Action::Zoom if state.explore.zoom => "back",
+        Action::Accept if matches!(state.overlay, Some(Overlay::Editor(_))) => "stage",
+        Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
         _ => action.row().label,
     }
 }

@@ -149,7 +149,7 @@ pub fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
 /// The text is another one: have it looked at.
 fn changed(state: &mut State, effects: &mut Vec<Effect>) {
     let ticket = state.ticket();
-    let set = state.changes.set.changes().clone();
+    let set = state.changes.set.clone();
     let Some(Overlay::Editor(editor)) = &mut state.overlay else {
         return;
     };
@@ -164,21 +164,23 @@ fn changed(state: &mut State, effects: &mut Vec<Effect>) {
     }
     editor.looking = true;
     let own = editor.edit.with_text(&text);
+    // As the set would be; what comes after this change does not matter to it.
+    let mut set = set;
+    let id = match editor.id {
+        Some(id) => {
+            set.amend(id, own);
+            id
+        }
+        None => set.stage(own),
+    };
     let mut edits = Vec::new();
-    let mut which = None;
-    for change in set.iter() {
-        if Some(change.id) == editor.id {
-            which = Some(edits.len());
-            edits.push(own.clone());
-            // What comes after it does not matter to it.
+    for change in set.changes().iter() {
+        edits.push(change.edit.clone());
+        if change.id == id {
             break;
         }
-        edits.push(change.edit.clone());
     }
-    let which = which.unwrap_or_else(|| {
-        edits.push(own);
-        edits.len() - 1
-    });
+    let which = edits.len().saturating_sub(1);
     job(state, effects, |picture| Job::Look {
         ticket,
         picture,

@@ -20,7 +20,10 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let theme = state.theme();
     let changes = &state.changes;
     let (left, right) = panes(body);
-    let count = human::plural(changes.set.len(), "change", "changes");
+    let count = match changes.set.len() {
+        0 => "Changes".to_string(),
+        count => human::plural(count, "change", "changes"),
+    };
     let remark = match &changes.busy {
         Some(Busy::Checking) => format!("{} the kernel looks at them", spinner(state)),
         Some(Busy::Committing { .. }) => format!("{} committing", spinner(state)),

@@ -155,7 +155,13 @@ pub fn stage(state: &mut State, edit: Edit) -> Option<u64> {
         return None;
     }
     let id = state.changes.set.stage(edit);
-    state.changes.list.selected = state.changes.set.len() - 1;
+    let place = state
+        .changes
+        .set
+        .changes()
+        .iter()
+        .position(|one| one.id == id);
+    state.changes.list.selected = place.unwrap_or(0);
     changed(state);
     Some(id)
 }
