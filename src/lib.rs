@@ -2,6 +2,7 @@
 //!
 //! See ARCHITECTURE.md for the layers; each module says at its top what it may use.
 
+pub mod flow;
 pub mod kernel;
 pub mod lab;
 pub mod lang;

@@ -22,6 +22,12 @@ const OLD: &str = "table ip t {
 		elements = { 192.0.2.1, 192.0.2.2 }
 	}
 
+	set u {
+		type ipv4_addr
+		flags timeout
+		elements = { 192.0.2.9 timeout 1h }
+	}
+
 	chain a {
 		type filter hook input priority filter; policy accept;
 		tcp dport { 22, 80 } accept
@@ -72,6 +78,7 @@ fn change() -> Vec<Command> {
         rule("new", Verdict::Drop),
         rule("a", Verdict::Jump("new".into())),
         command(What::TakeChain(Take::Delete, Key::Name("b".into()))),
+        command(What::FlushSet("u".into())),
         command(What::TakeElements {
             set: "s".into(),
             take: Take::Delete,
@@ -89,8 +96,11 @@ fn program() {
     let Ok(seconds) = std::env::var("TEST_CONFIRM_MS") else {
         return;
     };
+    let time = Duration::from_millis(seconds.parse().expect("a number"));
+    let limited = std::env::var_os("TEST_LIMITED").is_some();
     let options = Options {
-        confirm: Some(Duration::from_millis(seconds.parse().expect("a number"))),
+        confirm: (!limited).then_some(time),
+        limited: limited.then_some(time),
         hold: match std::env::var_os("TEST_HOLD") {
             Some(_) => Hold::WithProgram,
             None => Hold::Detached,
@@ -196,7 +206,7 @@ impl Bench {
         while !self.states().is_empty() {
             assert!(started.elapsed() < Duration::from_secs(20), "never settles");
             if visited.elapsed() > patience {
-                let seen = self.hookscope(&["show"], "");
+                let seen = self.hookscope(&["route", "list"], "");
                 assert!(seen.status.success());
                 visited = Instant::now();
             }
@@ -209,15 +219,8 @@ impl Bench {
     }
 }
 
-fn old() -> String {
-    OLD.replace(
-        "\t\tip saddr @s counter drop",
-        "\t\tip saddr @s counter drop",
-    )
-}
-
 fn is_old(text: &str) -> bool {
-    text == old()
+    text == OLD
 }
 
 fn is_new(text: &str) -> bool {
@@ -309,6 +312,9 @@ fn killed_anywhere_the_old_ruleset_is_back() {
             "guard:armed",
             "guard:rolling-back",
             "guard:rolled-back",
+            "program:committed,guard:ready",
+            "program:said-committed,guard:committed",
+            "program:armed,guard:armed",
         ];
         let mut theirs = 0;
         for place in places {
@@ -336,7 +342,12 @@ fn killed_anywhere_the_old_ruleset_is_back() {
                     "{place}, hold {hold}: {}\n{text}",
                     bench.result()
                 );
-                theirs += writer.finish();
+                let done = writer.finish();
+                eprintln!(
+                    "{place}, hold {hold}: {:?}, {done} of theirs",
+                    started.elapsed()
+                );
+                theirs += done;
             }
         }
         assert!(theirs > 1000, "the writer was slow: {theirs}");
@@ -397,6 +408,9 @@ fn windows_and_history() {
         let said = bench.hookscope(&["rollback"], "");
         assert!(said.status.success(), "{said:?}");
         assert!(is_old(&bench.ruleset()), "{}", bench.ruleset());
+        // With what was left of its hour, not with a new one.
+        let set = output("nft", &["list", "set", "ip", "t", "u"]);
+        assert!(set.contains("expires 59m"), "{set}");
         let said = bench.hookscope(&["rollback"], "");
         assert!(!said.status.success());
         assert!(String::from_utf8_lossy(&said.stderr).contains("nothing waits"));
@@ -445,7 +459,7 @@ fn a_refused_commit_leaves_no_guard() {
         let before = bench.ruleset();
         bench.commit("", 500, false).wait().expect("it ends");
         assert!(
-            bench.result().contains("refuses change 6 of 6"),
+            bench.result().contains("refuses change 7 of 7"),
             "{}",
             bench.result()
         );
@@ -453,5 +467,107 @@ fn a_refused_commit_leaves_no_guard() {
         assert_eq!(bench.ruleset(), before);
         let journal = std::fs::read_dir(bench.place("journal"));
         assert_eq!(journal.map_or(0, |entries| entries.count()), 0);
+    });
+}
+
+/// What somebody else adds to the same tables while a change waits stays when it is taken back.
+#[test]
+fn what_others_added_in_a_window_stays() {
+    if skipped() {
+        return;
+    }
+    in_namespace("what_others_added_in_a_window_stays", || {
+        let bench = Bench::new();
+        bench.commit("", 30_000, false).wait().expect("it ends");
+        common::nft(
+            "add rule ip t a tcp dport 7777 drop
+             add rule ip t new tcp dport 8888 drop
+             add element ip t s { 192.0.2.77 }
+            ",
+        );
+        let said = bench.hookscope(&["rollback"], "");
+        let (text, told) = (
+            bench.ruleset(),
+            String::from_utf8_lossy(&said.stderr).into_owned(),
+        );
+        // Their rule keeps the chain that the change made; that is told.
+        assert!(
+            !said.status.success() && told.contains("chain 'new'"),
+            "{told}\n{text}"
+        );
+        let expected = OLD
+            .replace(
+                "192.0.2.1, 192.0.2.2 }",
+                "192.0.2.1, 192.0.2.2,\n\t\t\t     192.0.2.77 }",
+            )
+            .replace("jump b\n", "jump b\n\t\ttcp dport 7777 drop\n");
+        let (head, tail) = expected.split_at(expected.find("\tchain b").expect("the chain"));
+        let theirs = "\tchain new {\n\t\ttcp dport 8888 drop\n\t}\n\n";
+        assert_eq!(text, format!("{head}{theirs}{tail}"));
+        assert!(bench.states().is_empty());
+    });
+}
+
+/// Rules for a limited time go by themselves; they are no window, and nothing waits for them.
+#[test]
+fn limited_time() {
+    if skipped() {
+        return;
+    }
+    in_namespace("limited_time", || {
+        let bench = Bench::new();
+        let own = std::env::current_exe().expect("this test");
+        let status = bench
+            .with(&own, "")
+            .args(["--exact", "program", "--nocapture"])
+            .env("TEST_CONFIRM_MS", "1500")
+            .env("TEST_LIMITED", "1")
+            .status();
+        assert!(status.expect("it runs").success());
+        assert!(
+            bench.result().starts_with("committed"),
+            "{}",
+            bench.result()
+        );
+        assert!(is_new(&bench.ruleset()));
+        let said = bench.hookscope(&["confirm"], "");
+        assert!(!said.status.success(), "{said:?}");
+        assert!(is_new(&bench.ruleset()));
+        bench.settle(Duration::from_secs(5));
+        assert!(is_old(&bench.ruleset()), "{}", bench.ruleset());
+    });
+}
+
+/// The change was made for a picture; others changed the same table since.
+#[test]
+fn a_change_for_an_older_picture_is_refused() {
+    in_namespace("a_change_for_an_older_picture_is_refused", || {
+        let bench = Bench::new();
+        let mut socket = hookscope::kernel::netlink::Socket::open(
+            hookscope::kernel::netlink::Protocol::Netfilter,
+        )
+        .expect("a socket");
+        let elements = hookscope::kernel::nf_tables::load::ReadElements::All;
+        let reviewed =
+            hookscope::kernel::nf_tables::load::load(&mut socket, elements).expect("a ruleset");
+        let options = Options {
+            reviewed: Some(&reviewed),
+            unlogged: true,
+            ..Options::default()
+        };
+        // Another table does not matter.
+        common::nft("add element ip other w { 192.0.2.1 }\n");
+        common::nft("add rule ip t a tcp dport 9999 drop\n");
+        let before = bench.ruleset();
+        match run(&change(), &options) {
+            Err(hookscope::stage::commit::CommitError::Moved(three)) => {
+                assert_eq!(three.theirs.commands.len(), 1, "{:?}", three.theirs);
+            }
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("committed"),
+        }
+        assert_eq!(bench.ruleset(), before);
+        output("nft", &["flush", "ruleset"]);
+        common::nft(OLD);
     });
 }

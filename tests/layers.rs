@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A layer may name those before it. What shares a number is side by side.
-const LAYERS: [(&str, u8); 8] = [
+const LAYERS: [(&str, u8); 9] = [
     ("model", 0),
     ("kernel", 1),
     ("lang", 2),
-    ("session", 4),
+    ("flow", 3),
     ("stage", 3),
+    ("session", 4),
     ("lab", 4),
     ("tui", 5),
     ("cli", 6),

@@ -5,7 +5,7 @@
 
 /// The subcommand itself, run on a thread inside the test's network namespace.
 #[allow(dead_code)]
-#[path = "../src/cli/route.rs"]
+#[path = "../src/cli/route/mod.rs"]
 mod cli;
 
 use cli::{RouteArgs, RouteCommand, RouteContext, run};
@@ -125,6 +125,7 @@ fn ours(command: RouteCommand, six: bool, json: bool, snapshot: Option<&Network>
     let context = RouteContext {
         snapshot,
         names: &names,
+        read_only: false,
     };
     let args = RouteArgs {
         command,
@@ -195,9 +196,18 @@ fn compare_listings(seed: u64) -> usize {
             }
             let theirs = ip(&format!("{form} {option} rule"));
             let what = format!("seed {seed} {form} {option} rule");
-            same(&ours(RouteCommand::Rules, six, json, None), &theirs, &what);
             same(
-                &ours(RouteCommand::Rules, six, json, Some(&saved)),
+                &ours(RouteCommand::Rules { words: Vec::new() }, six, json, None),
+                &theirs,
+                &what,
+            );
+            same(
+                &ours(
+                    RouteCommand::Rules { words: Vec::new() },
+                    six,
+                    json,
+                    Some(&saved),
+                ),
                 &theirs,
                 &what,
             );

@@ -1,16 +1,26 @@
-//! `hookscope apply`: a text to the kernel, all of it or nothing.
+//! `hookscope apply`: a text to the kernel, all of it or nothing, under guard if asked for.
 
-use super::Global;
+use super::{Global, apply_route};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
-use hookscope::kernel::nf_tables::commit::{self, Options};
-use hookscope::kernel::nf_tables::refusal::Refused;
+use hookscope::kernel::nf_tables::commit as kernel;
+use hookscope::kernel::nf_tables::refusal::{Refusal, Refused};
 use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Sources};
 use hookscope::model::text;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
-use std::io::{self, Read};
+use hookscope::stage::commit::{self, CommitError, Committed};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// As nft -f takes it
+    Nft,
+    /// As ip -batch takes it: routes, policy rules, neighbours, next hops
+    Route,
+}
 
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -28,6 +38,18 @@ pub struct ApplyArgs {
     /// Have the kernel check everything, and change nothing
     #[arg(short, long)]
     check: bool,
+    /// Take everything back after this time unless `hookscope confirm` runs
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    confirm: Option<u64>,
+    /// Take everything back after this time (`2h`, `30m`, `90s`), for example an opening for an incident
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "confirm")]
+    limited: Option<String>,
+    /// Why, for the journal
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    why: String,
+    /// What the text is written in
+    #[arg(long, value_enum, default_value_t = Format::Nft)]
+    format: Format,
     /// Define a variable for the text
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE")]
     define: Vec<String>,
@@ -44,9 +66,13 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
         bail!("--read-only refuses changes; --check looks without changing");
     }
     let (name, text) = source(args)?;
-    let defined = variables(&args.define)?;
-    let first = read(&name, text, &defined)?;
-    apply_nft(first, &name, &defined, args.check)
+    match args.format {
+        Format::Nft => {
+            let defined = variables(&args.define)?;
+            apply_nft(args, &name, text, &defined)
+        }
+        Format::Route => apply_routes(args, global, &text),
+    }
 }
 
 fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {
@@ -56,36 +82,133 @@ fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Resul
 
 /// Compile and commit; again when somebody else changed the ruleset in between.
 fn apply_nft(
-    mut script: Script,
+    args: &ApplyArgs,
     name: &str,
+    text: String,
     defined: &[(String, String)],
-    check: bool,
 ) -> anyhow::Result<()> {
-    const TRIES: usize = 5;
+    const TRIES: usize = 20;
+    let mut script = read(name, text, defined)?;
     for _ in 0..TRIES {
         let commands = std::mem::take(&mut script.commands);
         let compiled = compile::compile(commands).map_err(|failure| match failure {
             Failure::Text(wrong) => mistakes(&script.sources, &wrong),
             Failure::Kernel(error) => super::machine::explain(error.into()),
         })?;
-        let options = Options {
-            generation: Some(compiled.generation),
-            check,
-            echo: false,
-        };
-        match commit::commit(&compiled.commands, options) {
-            Ok(_) => return Ok(()),
-            Err(Refused::Moved) => {
-                // Compiling uses the text up; reading it again is the rare case.
-                let text = script.sources.files.first().map(|file| file.text.clone());
-                script = read(name, text.unwrap_or_default(), defined)?;
-            }
-            Err(refused) => return Err(refusals(&script.sources, &compiled, refused)),
+        if !commit_nft(args, &script.sources, &compiled)? {
+            // Compiling uses the text up; reading it again is the rare case.
+            let text = script.sources.files.first().map(|file| file.text.clone());
+            script = read(name, text.unwrap_or_default(), defined)?;
+            continue;
         }
+        return Ok(());
     }
     Err(anyhow!(
         "other programs change the ruleset all the time; nothing was changed, try again"
     ))
+}
+
+/// False when the ruleset changed meanwhile and the text has to be compiled again.
+fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyhow::Result<bool> {
+    if args.check {
+        let options = kernel::Options {
+            generation: Some(compiled.generation),
+            check: true,
+            echo: false,
+        };
+        return match kernel::commit(&compiled.commands, options) {
+            Ok(_) => Ok(true),
+            Err(Refused::Moved) => Ok(false),
+            Err(Refused::Commands(list)) => Err(refusals(sources, compiled, &list)),
+            Err(other) => Err(anyhow!("{other}")),
+        };
+    }
+    let options = commit::Options {
+        compiled_at: Some(compiled.generation),
+        text: written(sources),
+        ..commit_options(args)?
+    };
+    let done = match commit::run(&compiled.commands, &options) {
+        Ok(done) => done,
+        Err(CommitError::Stale) => return Ok(false),
+        Err(CommitError::Refused { refusals: list, .. }) => {
+            return Err(refusals(sources, compiled, &list));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    told(args, &done)?;
+    Ok(true)
+}
+
+/// The change as the journal keeps it: its text, or the beginning of a long one.
+fn written(sources: &Sources) -> String {
+    const LONGEST: usize = 4096;
+    let Some(file) = sources.files.first() else {
+        return String::new();
+    };
+    let mut end = file.text.len().min(LONGEST);
+    while !file.text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let shown = file.text.get(..end).unwrap_or_default().trim_end();
+    if end < file.text.len() {
+        format!("{shown}\n... {} bytes of {}", file.text.len(), file.name)
+    } else {
+        shown.to_owned()
+    }
+}
+
+fn time(word: &str) -> anyhow::Result<Duration> {
+    hookscope::lang::nft::compile::time(word)
+        .filter(|milliseconds| *milliseconds > 0)
+        .map(Duration::from_millis)
+        .ok_or_else(|| anyhow!("`{word}` is no time; write for example `2h` or `1d12h`"))
+}
+
+fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result<()> {
+    let names = hookscope::session::names::read_names();
+    let options = apply_route::Options {
+        names: &names,
+        family: None,
+        check: args.check,
+        read_only: global.read_only,
+        commit: commit_options(args)?,
+    };
+    match apply_route::apply_text(text, &options)? {
+        apply_route::Outcome::Applied(done) => told(args, &done),
+        apply_route::Outcome::Checked { unchecked, .. } => {
+            if let Some(unchecked) = unchecked {
+                writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+fn commit_options(args: &ApplyArgs) -> anyhow::Result<commit::Options<'static>> {
+    Ok(commit::Options {
+        confirm: args.confirm.map(Duration::from_secs),
+        limited: args.limited.as_deref().map(time).transpose()?,
+        why: args.why.clone(),
+        ..commit::Options::default()
+    })
+}
+
+/// What a person must know after a commit.
+fn told(args: &ApplyArgs, done: &Committed) -> anyhow::Result<()> {
+    for warning in &done.warnings {
+        writeln!(io::stderr(), "hookscope: {warning}")?;
+    }
+    if let Some(seconds) = args.confirm {
+        writeln!(
+            io::stdout(),
+            "applied; taken back in {seconds} s unless `hookscope confirm` runs (`hookscope rollback` takes it back now)"
+        )?;
+    }
+    if let Some(limited) = &args.limited {
+        writeln!(io::stdout(), "applied for {limited}")?;
+    }
+    Ok(())
 }
 
 fn source(args: &ApplyArgs) -> anyhow::Result<(String, String)> {
@@ -135,10 +258,7 @@ fn mistakes(sources: &Sources, wrong: &[Diagnostic]) -> anyhow::Error {
 }
 
 /// The kernel's refusals, each put where its command is written.
-fn refusals(sources: &Sources, compiled: &Compiled, refused: Refused) -> anyhow::Error {
-    let Refused::Commands(list) = &refused else {
-        return anyhow!("nothing was changed: {refused}");
-    };
+fn refusals(sources: &Sources, compiled: &Compiled, list: &[Refusal]) -> anyhow::Error {
     let mut texts = Vec::new();
     for refusal in list.iter().take(SHOWN) {
         let place = compiled.commands.get(refusal.command);

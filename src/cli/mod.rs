@@ -4,15 +4,20 @@
 //! what to do next; exit 1. Wrong usage exits 2. A reader that closes the pipe is not an error.
 
 mod apply;
+mod apply_route;
 mod confirm;
 mod demo;
 mod guard;
+mod history;
 mod log;
 mod machine;
+mod packet;
 mod rollback;
 mod route;
+mod save;
 mod show;
 mod snapshot;
+mod trace;
 mod tui;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -70,8 +75,14 @@ pub enum Command {
     Show(show::ShowArgs),
     /// Change the ruleset by a text: all of it or nothing
     Apply(apply::ApplyArgs),
+    /// Who changed what, when and why: the journal of commits
+    History(history::HistoryArgs),
+    /// Make the running ruleset the one of the next boot
+    Save(save::SaveArgs),
     /// Routes, policy rules, and the kernel's way to a destination
     Route(route::RouteArgs),
+    /// Which way a packet goes: hooks, rules, NAT and routes, simulated
+    Trace(Box<trace::TraceArgs>),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
     /// Save everything needed to look at this machine elsewhere
@@ -119,7 +130,10 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
+        Some(Command::History(args)) => history::run(args)?,
+        Some(Command::Save(args)) => save::run(args, &cli.global)?,
         Some(Command::Route(args)) => return run_route(args, &cli.global),
+        Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
@@ -157,6 +171,7 @@ fn run_route(args: &route::RouteArgs, global: &Global) -> anyhow::Result<ExitCod
     let context = route::RouteContext {
         snapshot: snapshot.as_ref().map(|snapshot| &snapshot.network),
         names: &names,
+        read_only: global.read_only,
     };
     match route::run(args, context, &mut io::stdout()) {
         Ok(()) => Ok(ExitCode::SUCCESS),

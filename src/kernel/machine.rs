@@ -1,6 +1,7 @@
 //! What the machine calls its numbers: interfaces, protocols, marks, labels, owners of tables, the time zone.
 
-use crate::model::names::{Names, Zone, parse_number_table, parse_protocols};
+use crate::model::names::{Names, Zone, parse_ethertypes, parse_number_table, parse_protocols};
+use crate::model::network::RouteNames;
 use crate::model::{Ruleset, Table, ruleset::table_flags};
 use chrono::{Local, Offset, TimeZone};
 use std::collections::BTreeMap;
@@ -17,14 +18,14 @@ pub fn names(ruleset: &Ruleset) -> Names {
         realms: parse_number_table(&read("/etc/iproute2/rt_realms")),
         device_groups: parse_number_table(&read("/etc/iproute2/group")),
         conntrack_labels: conntrack_labels(),
-        route_tables: iproute2("rt_tables"),
-        route_protocols: iproute2("rt_protos"),
-        route_scopes: iproute2("rt_scopes"),
+        routing: route_names(),
         cgroups: if mentions_cgroups(ruleset) {
             cgroups()
         } else {
             BTreeMap::new()
         },
+        ipsets: super::ipset::names(),
+        ethertypes: parse_ethertypes(&read("/etc/ethertypes")),
         processes: owners(ruleset),
         zone: zone(),
     }
@@ -37,13 +38,36 @@ fn read(path: &str) -> String {
         .unwrap_or_default()
 }
 
-/// A table of iproute2: the administrator's, or else the distribution's; then what was dropped in beside it.
-fn iproute2(file: &str) -> BTreeMap<u32, String> {
+/// The names that iproute2 has and those of its configuration files. What is missing or unreadable leaves the
+/// built-in names.
+pub fn route_names() -> RouteNames {
+    let mut names = RouteNames::built_in();
+    let byte = u32::from(u8::MAX);
+    for (table, file, most) in [
+        (&mut names.tables, "rt_tables", u32::MAX),
+        (&mut names.protocols, "rt_protos", byte),
+        (&mut names.scopes, "rt_scopes", byte),
+        (&mut names.realms, "rt_realms", byte),
+        (&mut names.dsfield, "rt_dsfield", byte),
+        (&mut names.groups, "group", u32::MAX),
+    ] {
+        for text in iproute2(file) {
+            table.add_file(&text, most);
+        }
+    }
+    names.ip_protocols.add_protocols(&read("/etc/protocols"));
+    names
+}
+
+/// The texts of a table of iproute2: the administrator's, or else the distribution's; then what was dropped in
+/// beside it.
+fn iproute2(file: &str) -> Vec<String> {
     const DIRECTORIES: [&str; 3] = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
-    let found = DIRECTORIES
+    let mut texts: Vec<String> = DIRECTORIES
         .iter()
-        .find_map(|directory| fs::read_to_string(format!("{directory}/{file}")).ok());
-    let mut table = parse_number_table(&found.unwrap_or_default());
+        .find_map(|directory| fs::read_to_string(format!("{directory}/{file}")).ok())
+        .into_iter()
+        .collect();
     for directory in DIRECTORIES.iter().rev() {
         let entries = fs::read_dir(format!("{directory}/{file}.d"));
         let mut paths: Vec<_> = entries
@@ -54,12 +78,13 @@ fn iproute2(file: &str) -> BTreeMap<u32, String> {
             .collect();
         paths.retain(|path| path.extension().is_some_and(|end| end == "conf"));
         paths.sort();
-        for path in paths {
-            let text = fs::read_to_string(path).unwrap_or_default();
-            table.extend(parse_number_table(&text));
-        }
+        texts.extend(
+            paths
+                .into_iter()
+                .filter_map(|path| fs::read_to_string(path).ok()),
+        );
     }
-    table
+    texts
 }
 
 fn interfaces() -> BTreeMap<u32, String> {

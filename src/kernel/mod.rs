@@ -5,6 +5,8 @@
 
 pub mod conntrack;
 pub mod hooks;
+pub mod ipset;
+pub mod ipset_elements;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;
@@ -13,3 +15,4 @@ pub mod nf_tables;
 pub mod process;
 pub mod route;
 pub mod sysctl;
+pub mod xtables;

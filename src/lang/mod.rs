@@ -4,6 +4,8 @@
 //! What depends on the machine (names of interfaces, protocols, marks, the time zone) comes in as [`Names`].
 
 pub mod conntrack;
+pub mod english;
+pub mod iptables;
 pub mod nft;
 pub mod route;
 

@@ -6,6 +6,7 @@ pub mod command;
 pub mod conntrack;
 pub mod expression;
 pub mod family;
+pub mod ipset;
 pub mod names;
 pub mod network;
 pub mod object;
@@ -13,6 +14,7 @@ pub mod ruleset;
 pub mod set;
 pub mod snapshot;
 pub mod text;
+pub mod xtables;
 
 pub use expression::{Data, Expression, Verdict};
 pub use family::Family;

@@ -1,5 +1,6 @@
 //! Names that the machine gives to numbers. Plain data: who has a machine fills it in.
 
+use super::network::RouteNames;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -18,15 +19,17 @@ pub struct Names {
     pub device_groups: BTreeMap<u32, String>,
     /// `/etc/connlabel.conf`: bit to name.
     pub conntrack_labels: BTreeMap<u32, String>,
-    /// `rt_tables`, `rt_protos` and `rt_scopes` of iproute2, where they say more than iproute2 itself.
+    /// Those of routing: iproute2's own and its files'.
     #[serde(default)]
-    pub route_tables: BTreeMap<u32, String>,
-    #[serde(default)]
-    pub route_protocols: BTreeMap<u32, String>,
-    #[serde(default)]
-    pub route_scopes: BTreeMap<u32, String>,
+    pub routing: RouteNames,
     /// Inode of a cgroup v2 directory to its path below the mount point.
     pub cgroups: BTreeMap<u64, String>,
+    /// Sets of ipset by their number in this network namespace.
+    #[serde(default)]
+    pub ipsets: BTreeMap<u16, String>,
+    /// `/etc/ethertypes`
+    #[serde(default)]
+    pub ethertypes: BTreeMap<u16, String>,
     /// Netlink port of a table's owner to the name of the process.
     pub processes: BTreeMap<u32, String>,
     /// Of the machine that looks, not of the one that was looked at.
@@ -78,6 +81,21 @@ pub fn parse_protocols(text: &str) -> BTreeMap<u8, String> {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
         if let (Some(name), Some(Ok(number))) = (words.next(), words.next().map(str::parse)) {
+            table.entry(number).or_insert_with(|| name.to_owned());
+        }
+    }
+    table
+}
+
+/// Read `/etc/ethertypes`: name, number (hexadecimal), aliases.
+pub fn parse_ethertypes(text: &str) -> BTreeMap<u16, String> {
+    let mut table = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        if let (Some(name), Some(number)) = (words.next(), words.next())
+            && let Ok(number) = u16::from_str_radix(number.trim_start_matches("0x"), 16)
+        {
             table.entry(number).or_insert_with(|| name.to_owned());
         }
     }

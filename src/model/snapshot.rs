@@ -21,6 +21,11 @@ pub struct Snapshot {
     pub network: Network,
     pub names: Names,
     pub flows: Vec<Flow>,
+    #[serde(default)]
+    pub ipsets: Vec<super::ipset::IpSet>,
+    /// Tables of the legacy iptables backends, newest first within a family.
+    #[serde(default)]
+    pub legacy: Vec<super::xtables::rule::LegacyTable>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
 }

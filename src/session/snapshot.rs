@@ -5,11 +5,13 @@
 use super::picture::{Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source};
 use super::system;
 use crate::kernel::conntrack;
+use crate::kernel::ipset_elements;
+use crate::kernel::legacy;
 use crate::kernel::machine;
 use crate::kernel::netlink::{Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, LoadError, ReadElements};
 use crate::kernel::route;
-use crate::model::{Network, Snapshot};
+use crate::model::{Family, Network, Snapshot};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,17 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
         missing.push(format!("connections: {error}"));
         Vec::new()
     });
+    let ipsets = ipset_elements::read_ipsets().unwrap_or_else(|error| {
+        missing.push(format!("ipsets: {error}"));
+        Vec::new()
+    });
+    let mut tables = Vec::new();
+    for family in [Family::Ip, Family::Ip6, Family::Arp] {
+        match legacy::read_tables(family) {
+            Ok(read) => tables.extend(read),
+            Err(error) => missing.push(format!("legacy {family} tables: {error}")),
+        }
+    }
     Ok(Snapshot {
         program: env!("CARGO_PKG_VERSION").into(),
         host: host_name(),
@@ -68,6 +81,8 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
         ruleset,
         network,
         flows,
+        ipsets,
+        legacy: tables,
         missing,
     })
 }
@@ -227,6 +242,8 @@ mod tests {
             network: Default::default(),
             names: Default::default(),
             flows: Vec::new(),
+            ipsets: Vec::new(),
+            legacy: Vec::new(),
             missing: vec!["x".into()],
         }
     }

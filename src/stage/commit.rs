@@ -47,6 +47,9 @@ pub struct Options<'r> {
     pub hold: Hold,
     /// The picture that the change was made for. Tables of the commands that others changed since refuse it.
     pub reviewed: Option<&'r Ruleset>,
+    /// The generation that the commands were compiled for. When their tables changed since, they are refused as
+    /// [`CommitError::Stale`], because positions in them may mean something else.
+    pub compiled_at: Option<u32>,
     /// Have the kernel check it, and change nothing.
     pub check: bool,
     /// For the journal: the reason, and the change as a person reads it.
@@ -102,6 +105,9 @@ pub enum CommitError {
     Read(#[from] LoadError),
     #[error("others change the same tables without a pause; nothing was changed")]
     Restless,
+    /// What the commands were compiled for has changed: compile again.
+    #[error("the ruleset changed while the text was read; nothing was changed")]
+    Stale,
 }
 
 /// What the person saw, what others made of it, and what the person wanted.
@@ -168,6 +174,12 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
     let mut watch = Watch::new()?;
     let scope = Scope::of(commands, &watch.tables()?);
     let mut before = watch.read(&scope)?;
+    if options
+        .compiled_at
+        .is_some_and(|generation| generation != before.generation)
+    {
+        return Err(CommitError::Stale);
+    }
     if waits || options.check {
         let check = kernel::Options {
             check: true,
@@ -184,9 +196,11 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
         });
     }
     let mut warnings = Vec::new();
-    let entry = begin(commands, options, &scope, &mut warnings);
+    let entry = begin(commands.len(), options, &scope, &mut warnings);
     let cancel = |error: CommitError| {
-        entry.map(journal::cancel);
+        if let Some(entry) = entry {
+            journal::cancel(entry);
+        }
         error
     };
     for _ in 0..TRIES {
@@ -235,16 +249,79 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
                 if !matches!(error, Refused::Moved) {
                     return Err(cancel(refused(error)));
                 }
+                let seen = before;
                 before = watch.read(&scope).map_err(|error| cancel(error.into()))?;
                 unmoved(commands, options, &scope, &before).map_err(cancel)?;
+                if options.compiled_at.is_some() && !plan::diff(&seen, &before).commands.is_empty()
+                {
+                    return Err(cancel(CommitError::Stale));
+                }
             }
         }
     }
     Err(cancel(CommitError::Restless))
 }
 
+/// Why routes were not changed.
+#[derive(Debug, Error)]
+pub enum RouteError {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Refused(#[from] super::route::Refused),
+}
+
+/// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
+/// and into the same journal as commits of the ruleset.
+pub fn run_routes(
+    plan: super::route::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, RouteError> {
+    if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
+        return Err(CommitError::Window(Box::new(window)).into());
+    }
+    let mut done = Committed::default();
+    if plan.changes.is_empty() {
+        return Ok(done);
+    }
+    // No table of the ruleset is touched.
+    let scope = Scope::of(&[], &[]);
+    let options = Options {
+        steps: vec![Step::Routes(plan.before.clone())],
+        ..options.clone()
+    };
+    let count = plan.changes.len();
+    done.entry = begin(count, &options, &scope, &mut done.warnings);
+    let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
+        .inspect_err(|_| {
+            done.entry.map(journal::cancel);
+        })
+        .map_err(CommitError::from)?;
+    if let Err(refused) = super::route::apply(plan, false) {
+        if let Some(guard) = guard {
+            guard.refused();
+        }
+        done.entry.map(journal::cancel);
+        return Err(refused.into());
+    }
+    let detach = options.hold == Hold::Detached || options.limited.is_some();
+    match guard.map(|guard| guard.committed(detach)).transpose() {
+        Ok(guard) => done.guard = guard,
+        Err(error) => done.warnings.push(error.to_string()),
+    }
+    let waits = options.confirm.is_some() || options.limited.is_some();
+    let fate = if waits { Fate::Waiting } else { Fate::Kept };
+    if let Some(entry) = done.entry
+        && let Err(error) = journal::finish(entry, None, fate, (&done.before, &done.after))
+    {
+        done.warnings
+            .push(format!("the journal was not written: {error}"));
+    }
+    Ok(done)
+}
+
 fn begin(
-    commands: &[Command],
+    count: usize,
     options: &Options<'_>,
     scope: &Scope,
     warnings: &mut Vec<String>,
@@ -253,7 +330,7 @@ fn begin(
         return None;
     }
     let text = match options.text.is_empty() {
-        true => format!("{} changes", commands.len()),
+        true => format!("{count} changes"),
         false => options.text.clone(),
     };
     let note = Note {

@@ -18,7 +18,9 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum SaveError {
-    #[error("cannot tell where this system loads its ruleset from ({0}); name a file with --output")]
+    #[error(
+        "cannot tell where this system loads its ruleset from ({0}); name a file with --output"
+    )]
     NoPlace(String),
     #[error("the text of the running ruleset cannot be loaded again ({0}); nothing was written")]
     Refused(String),
@@ -88,7 +90,11 @@ fn place_below(root: &Path) -> Result<PathBuf, SaveError> {
         };
         return Ok(at(path));
     }
-    let known = ["/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft"];
+    let known = [
+        "/etc/nftables.conf",
+        "/etc/sysconfig/nftables.conf",
+        "/etc/nftables.nft",
+    ];
     known
         .into_iter()
         .map(at)
@@ -189,12 +195,17 @@ pub fn save(
             notes,
         });
     }
-    let mode = meta.as_ref().map_or(0o755, |meta| meta.permissions().mode() & 0o7777);
+    let mode = meta
+        .as_ref()
+        .map_or(0o755, |meta| meta.permissions().mode() & 0o7777);
     let mut backup = None;
     if let Some(old) = &old {
         let copy = backup_name(&path);
         write_whole(&copy, old, mode).map_err(wrong)?;
-        if String::from_utf8_lossy(old).lines().any(|line| line.trim().starts_with("include")) {
+        if String::from_utf8_lossy(old)
+            .lines()
+            .any(|line| line.trim().starts_with("include"))
+        {
             notes.push("the old file included others; what they say is now in this one".into());
         }
         backup = Some(copy);
@@ -221,7 +232,10 @@ pub fn save(
 fn backup_name(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let named = |number: u32| path.with_file_name(format!("{name}.backup-{number}"));
-    (1..).map(named).find(|path| !path.exists()).unwrap_or_else(|| named(0))
+    (1..)
+        .map(named)
+        .find(|path| !path.exists())
+        .unwrap_or_else(|| named(0))
 }
 
 /// What leads from what is saved to what is running, by meaning: comments, order of words and what comes and goes by
@@ -255,9 +269,15 @@ mod tests {
     fn distributions_say_where() {
         let unit = "[Service]\nExecStart=/sbin/nft -f /etc/sysconfig/nftables.conf\n";
         for (files, expected) in [
-            (&[("etc/os-release", "ID=debian\n")][..], "etc/nftables.conf"),
             (
-                &[("etc/os-release", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n")],
+                &[("etc/os-release", "ID=debian\n")][..],
+                "etc/nftables.conf",
+            ),
+            (
+                &[(
+                    "etc/os-release",
+                    "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+                )],
                 "etc/sysconfig/nftables.conf",
             ),
             (

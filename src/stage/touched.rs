@@ -115,7 +115,18 @@ impl Watch {
     /// What others did since the last call. An [`KernelError::Overrun`] means that it is not known.
     pub fn heard(&mut self, scope: &Scope) -> Result<Vec<Heard>, KernelError> {
         let mut heard = Vec::new();
-        for event in self.events.read()? {
+        // One reading of the socket is bounded; all that waits is wanted here.
+        loop {
+            let events = self.events.read()?;
+            if events.is_empty() {
+                return Ok(heard);
+            }
+            self.take(events, scope, &mut heard);
+        }
+    }
+
+    fn take(&mut self, events: Vec<Event>, scope: &Scope, heard: &mut Vec<Heard>) {
+        for event in events {
             match event {
                 Event::RuleNew { family, table, .. }
                 | Event::RuleGone { family, table, .. }
@@ -133,7 +144,6 @@ impl Watch {
                 }
             }
         }
-        Ok(heard)
     }
 
     /// Wait until there is something to hear.

@@ -55,7 +55,9 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
     let restored = match restore::restore_to(&before, Some(&after), &scope, age) {
         Ok(restored) => restored,
         Err(why) => {
-            own.map(journal::cancel);
+            if let Some(own) = own {
+                journal::cancel(own);
+            }
             return Err(wrong(why));
         }
     };

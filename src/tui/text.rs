@@ -1,9 +1,10 @@
 //! The seam to `lang`: how rules and elements become text. Nothing else in the interface prints them.
 
 use crate::kernel::nf_tables::decode;
+use crate::lang::english;
 use crate::lang::nft::delinearize::{self, TableView};
 use crate::lang::nft::facts;
-use crate::model::{ElementList, Name, Names, Rule, Set, Table};
+use crate::model::{Chain, ElementList, Family, Name, Names, Rule, Set, Table};
 use std::fmt;
 use std::sync::Arc;
 
@@ -55,6 +56,11 @@ impl Printer {
     /// The rule without counters and other state: what a change of it starts from.
     pub fn rule_stateless(&self, rule: Rule<'_>) -> String {
         facts::rule_text_stateless(&self.view, &self.names, rule)
+    }
+
+    /// The rule in plain English.
+    pub fn sentence(&self, rule: Rule<'_>) -> String {
+        english::rule(&self.view, &self.names, rule)
     }
 
     /// The elements of a set in nft's order, intervals put together. None when nobody wants them any more.
@@ -113,6 +119,11 @@ impl Texts {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).filter_map(|place| self.get(place))
     }
+}
+
+/// In plain English which packets come to a chain, and what becomes of those that no rule decides.
+pub fn chain_sentence(family: Family, chain: &Chain) -> String {
+    english::chain(family, chain)
 }
 
 /// What a person wrote beside a table, chain or object.

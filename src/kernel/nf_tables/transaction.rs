@@ -216,8 +216,17 @@ impl Writer {
     /// Append the message of a command.
     fn push(&mut self, of: Of, kind: u16, flags: u16, fill: impl FnOnce(&mut AttrWriter)) {
         let sequence = self.sequence();
-        // Only with an echo of at least one message does the kernel tell the new generation.
-        let echo = if self.echo || self.messages.is_empty() {
+        // Only with an echo of the first message does the kernel tell the new generation. Elements have no handles to
+        // learn, and would come back one by one.
+        let made = [
+            abi::NEWTABLE,
+            abi::NEWCHAIN,
+            abi::NEWRULE,
+            abi::NEWSET,
+            abi::NEWOBJ,
+            abi::NEWFLOWTABLE,
+        ];
+        let echo = if (self.echo && made.contains(&kind)) || self.messages.is_empty() {
             NLM_F_ECHO
         } else {
             0

@@ -6,6 +6,8 @@
 //! receiving them, and because what is not understood has to be kept byte for byte.
 
 mod address;
+mod change;
+mod copy;
 mod event;
 mod get;
 mod link;
@@ -18,6 +20,8 @@ mod rule;
 mod traffic;
 
 pub use address::decode_address;
+pub use change::{Request, encode_change, make_change};
+pub use copy::copy_links;
 pub use event::{Events, RouteEvent, decode_event};
 pub use get::{RouteLookup, encode_lookup, route_get};
 pub use link::decode_link;

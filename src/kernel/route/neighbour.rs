@@ -4,15 +4,15 @@ use super::{ip, split};
 use crate::kernel::netlink::{DecodeError, Fields};
 use crate::model::network::Neighbour;
 
-const NDA_DST: u16 = 1;
-const NDA_LLADDR: u16 = 2;
-const NDA_PROBES: u16 = 4;
-const NDA_VLAN: u16 = 5;
-const NDA_VNI: u16 = 7;
-const NDA_MASTER: u16 = 9;
-const NDA_PROTOCOL: u16 = 12;
-const NDA_NH_ID: u16 = 13;
-const NDA_FLAGS_EXT: u16 = 15;
+pub(super) const NDA_DST: u16 = 1;
+pub(super) const NDA_LLADDR: u16 = 2;
+pub(super) const NDA_PROBES: u16 = 4;
+pub(super) const NDA_VLAN: u16 = 5;
+pub(super) const NDA_VNI: u16 = 7;
+pub(super) const NDA_MASTER: u16 = 9;
+pub(super) const NDA_PROTOCOL: u16 = 12;
+pub(super) const NDA_NH_ID: u16 = 13;
+pub(super) const NDA_FLAGS_EXT: u16 = 15;
 
 /// Decode the payload of `RTM_NEWNEIGH` or `RTM_DELNEIGH`.
 pub fn decode_neighbour(payload: &[u8]) -> Result<Neighbour, DecodeError> {

@@ -4,21 +4,21 @@ use super::{ip, split};
 use crate::kernel::netlink::{DecodeError, Fields};
 use crate::model::network::{Encap, Nexthop, NexthopMember, ResilientGroup};
 
-const NHA_ID: u16 = 1;
-const NHA_GROUP: u16 = 2;
-const NHA_GROUP_TYPE: u16 = 3;
-const NHA_BLACKHOLE: u16 = 4;
-const NHA_OIF: u16 = 5;
-const NHA_GATEWAY: u16 = 6;
-const NHA_ENCAP_TYPE: u16 = 7;
-const NHA_ENCAP: u16 = 8;
-const NHA_FDB: u16 = 11;
-const NHA_RES_GROUP: u16 = 12;
+pub(super) const NHA_ID: u16 = 1;
+pub(super) const NHA_GROUP: u16 = 2;
+pub(super) const NHA_GROUP_TYPE: u16 = 3;
+pub(super) const NHA_BLACKHOLE: u16 = 4;
+pub(super) const NHA_OIF: u16 = 5;
+pub(super) const NHA_GATEWAY: u16 = 6;
+pub(super) const NHA_ENCAP_TYPE: u16 = 7;
+pub(super) const NHA_ENCAP: u16 = 8;
+pub(super) const NHA_FDB: u16 = 11;
+pub(super) const NHA_RES_GROUP: u16 = 12;
 
-const NHA_RES_GROUP_BUCKETS: u16 = 1;
-const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
-const NHA_RES_GROUP_UNBALANCED_TIMER: u16 = 3;
-const NHA_RES_GROUP_UNBALANCED_TIME: u16 = 4;
+pub(super) const NHA_RES_GROUP_BUCKETS: u16 = 1;
+pub(super) const NHA_RES_GROUP_IDLE_TIMER: u16 = 2;
+pub(super) const NHA_RES_GROUP_UNBALANCED_TIMER: u16 = 3;
+pub(super) const NHA_RES_GROUP_UNBALANCED_TIME: u16 = 4;
 
 /// Decode the payload of `RTM_NEWNEXTHOP` or `RTM_DELNEXTHOP`.
 pub fn decode_nexthop(payload: &[u8]) -> Result<Nexthop, DecodeError> {

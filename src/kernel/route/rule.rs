@@ -6,32 +6,32 @@ use crate::model::network::{
     PolicyRule, PortRange, Prefix, RawAttribute, RouteKind, RuleAction, UidRange,
 };
 
-const FRA_DST: u16 = 1;
-const FRA_SRC: u16 = 2;
-const FRA_IIFNAME: u16 = 3;
-const FRA_GOTO: u16 = 4;
-const FRA_PRIORITY: u16 = 6;
-const FRA_FWMARK: u16 = 10;
-const FRA_FLOW: u16 = 11;
-const FRA_TUN_ID: u16 = 12;
-const FRA_SUPPRESS_IFGROUP: u16 = 13;
-const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
-const FRA_TABLE: u16 = 15;
-const FRA_FWMASK: u16 = 16;
-const FRA_OIFNAME: u16 = 17;
-const FRA_PAD: u16 = 18;
-const FRA_L3MDEV: u16 = 19;
-const FRA_UID_RANGE: u16 = 20;
-const FRA_PROTOCOL: u16 = 21;
-const FRA_IP_PROTO: u16 = 22;
-const FRA_SPORT_RANGE: u16 = 23;
-const FRA_DPORT_RANGE: u16 = 24;
-const FRA_DSCP: u16 = 25;
-const FRA_FLOWLABEL: u16 = 26;
-const FRA_FLOWLABEL_MASK: u16 = 27;
-const FRA_SPORT_MASK: u16 = 28;
-const FRA_DPORT_MASK: u16 = 29;
-const FRA_DSCP_MASK: u16 = 30;
+pub(super) const FRA_DST: u16 = 1;
+pub(super) const FRA_SRC: u16 = 2;
+pub(super) const FRA_IIFNAME: u16 = 3;
+pub(super) const FRA_GOTO: u16 = 4;
+pub(super) const FRA_PRIORITY: u16 = 6;
+pub(super) const FRA_FWMARK: u16 = 10;
+pub(super) const FRA_FLOW: u16 = 11;
+pub(super) const FRA_TUN_ID: u16 = 12;
+pub(super) const FRA_SUPPRESS_IFGROUP: u16 = 13;
+pub(super) const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+pub(super) const FRA_TABLE: u16 = 15;
+pub(super) const FRA_FWMASK: u16 = 16;
+pub(super) const FRA_OIFNAME: u16 = 17;
+pub(super) const FRA_PAD: u16 = 18;
+pub(super) const FRA_L3MDEV: u16 = 19;
+pub(super) const FRA_UID_RANGE: u16 = 20;
+pub(super) const FRA_PROTOCOL: u16 = 21;
+pub(super) const FRA_IP_PROTO: u16 = 22;
+pub(super) const FRA_SPORT_RANGE: u16 = 23;
+pub(super) const FRA_DPORT_RANGE: u16 = 24;
+pub(super) const FRA_DSCP: u16 = 25;
+pub(super) const FRA_FLOWLABEL: u16 = 26;
+pub(super) const FRA_FLOWLABEL_MASK: u16 = 27;
+pub(super) const FRA_SPORT_MASK: u16 = 28;
+pub(super) const FRA_DPORT_MASK: u16 = 29;
+pub(super) const FRA_DSCP_MASK: u16 = 30;
 const KNOWN: usize = 31;
 
 /// Decode the payload of `RTM_NEWRULE` or `RTM_DELRULE`.

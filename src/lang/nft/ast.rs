@@ -456,6 +456,8 @@ pub enum Stmt {
     Xt {
         kind: XtKind,
         extension: Xtables,
+        /// The transport protocol that was compared before, by number; 0 for none.
+        proto: u8,
     },
     /// An expression this build cannot read, or one that does not fit those before it.
     Unknown(UnknownExpression),

@@ -8,6 +8,7 @@ pub mod ast;
 pub mod bytecode;
 pub mod chain;
 pub mod compile;
+pub mod complete;
 pub mod context;
 pub mod datatype;
 pub mod delinearize;

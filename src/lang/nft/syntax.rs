@@ -4,7 +4,9 @@
 //! Expressions are those of [`super::ast`], with the kinds that only a text has: [`Kind::Symbol`] (a word or number
 //! whose meaning hangs on the type it is compared with), [`Kind::SetName`] (`@name`) and [`Kind::SetLiteral`]
 //! (`{ ... }`). Types, byte orders and lengths are only set where the word itself says them (`tcp dport`).
-//! Variables are replaced by what they were defined as.
+//! Variables are replaced by what they were defined as, also in log prefixes; the place of a variable's value is where
+//! it is used, the places of its parts are in the definition.
+//! Numbers are symbols in decimal, whatever they were written in; sets within sets are taken apart into one.
 //!
 //! [`Kind::Symbol`]: super::ast::Kind::Symbol
 //! [`Kind::SetName`]: super::ast::Kind::SetName

@@ -197,9 +197,11 @@ fn first_three(bytes: &[u8]) -> &[u8] {
     bytes.get(..length).unwrap_or(bytes)
 }
 
+/// `SEG6_IPTUN_MODE_*`
+pub(super) const SEG6_MODES: [&str; 5] = ["inline", "encap", "l2encap", "encap.red", "l2encap.red"];
+
 /// `struct seg6_iptunnel_encap`
 fn seg6(out: &mut Out, bytes: &[u8]) -> Result<()> {
-    const MODES: [&str; 5] = ["inline", "encap", "l2encap", "encap.red", "l2encap.red"];
     let fields = Fields::<4>::parse(bytes)?;
     let header = fields.need(1)?.payload;
     let (mode, header) = header
@@ -209,7 +211,7 @@ fn seg6(out: &mut Out, bytes: &[u8]) -> Result<()> {
     out.string(
         "mode",
         "mode ",
-        MODES.get(mode).unwrap_or(&"<unknown>"),
+        SEG6_MODES.get(mode).unwrap_or(&"<unknown>"),
         " ",
     );
     segment_routing(out, header)
@@ -266,7 +268,7 @@ fn rpl(out: &mut Out, bytes: &[u8]) -> Result<()> {
 }
 
 /// `SEG6_LOCAL_ACTION_*`
-const ACTIONS: [&str; 17] = [
+pub(super) const ACTIONS: [&str; 17] = [
     "<unknown>",
     "End",
     "End.X",
@@ -324,9 +326,11 @@ fn seg6_local(out: &mut Out, bytes: &[u8], context: &Context<'_>) -> Result<()> 
     Ok(())
 }
 
+/// `SEG6_LOCAL_FLV_OP_*`
+pub(super) const FLAVOURS: [&str; 5] = ["", "psp", "usp", "usd", "next-csid"];
+
 /// `SEG6_LOCAL_FLV_*`
 fn seg6_flavours(out: &mut Out, bytes: &[u8]) -> Result<()> {
-    const FLAVOURS: [&str; 5] = ["", "psp", "usp", "usd", "next-csid"];
     let fields = Fields::<4>::parse(bytes)?;
     if let Some(flavours) = fields.ne32(1)? {
         out.text("flavors ");

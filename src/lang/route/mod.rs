@@ -7,16 +7,18 @@
 mod address;
 mod encap;
 mod metrics;
-mod names;
 mod out;
+mod parse;
 mod print;
 mod rule;
 
 pub use address::ip_text;
-pub use names::{NameTable, Names, number};
 pub use out::Out;
+pub use parse::{ParseContext, ParseError, ParsedChange, parse_batch, parse_words};
 pub use print::{RouteText, other_route, route, route_line};
 pub use rule::{rule, rule_line};
+
+pub use crate::model::network::{NameTable, RouteNames as Names, number};
 
 use crate::model::Name;
 

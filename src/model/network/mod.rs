@@ -6,8 +6,10 @@
 
 mod address;
 mod apply;
+mod change;
 mod fib;
 mod link;
+mod names;
 mod neighbour;
 mod nexthop;
 mod prefix;
@@ -18,8 +20,10 @@ mod trie;
 
 pub use address::Address;
 pub use apply::{NetworkChange, NetworkSummary};
+pub use change::{ChangeAction, RouteChange, RoutingObject};
 pub use fib::{Fib, FibFamily, RawRoute, RouteTable, RouteTableBuilder};
 pub use link::{Link, LinkStats, TcHooks, Vlan, XdpAttachment, XdpMode, link_flags};
+pub use names::{NameTable, RouteNames, number};
 pub use neighbour::{Neighbour, neighbour_flags, neighbour_state};
 pub use nexthop::{Nexthop, NexthopMember, ResilientGroup};
 pub use prefix::Prefix;

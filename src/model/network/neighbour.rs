@@ -26,6 +26,8 @@ pub mod neighbour_flags {
     pub const OFFLOADED: u8 = 0x20;
     pub const STICKY: u8 = 0x40;
     pub const ROUTER: u8 = 0x80;
+    /// Extended flag: the kernel keeps the entry alive by itself.
+    pub const EXT_MANAGED: u32 = 1;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,29 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
+    /// An entry of a device for an address, permanent and without a link layer address.
+    pub fn new(index: u32, address: IpAddr) -> Neighbour {
+        const AF_INET: u8 = 2;
+        const AF_INET6: u8 = 10;
+        Neighbour {
+            family: if address.is_ipv4() { AF_INET } else { AF_INET6 },
+            index,
+            state: neighbour_state::PERMANENT,
+            flags: 0,
+            extended_flags: 0,
+            kind: 0,
+            address: Some(address),
+            link_address: Vec::new(),
+            master: None,
+            vlan: None,
+            vni: None,
+            probes: None,
+            nexthop: None,
+            protocol: None,
+            raw: Vec::new(),
+        }
+    }
+
     /// The word `ip neigh` uses for the state.
     pub fn state_name(&self) -> &'static str {
         use neighbour_state as state;

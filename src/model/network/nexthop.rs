@@ -29,6 +29,28 @@ pub struct Nexthop {
     pub raw: Vec<u8>,
 }
 
+impl Nexthop {
+    /// A next hop with a number and nothing else.
+    pub fn new(id: u32) -> Nexthop {
+        Nexthop {
+            id,
+            family: 0,
+            scope: 0,
+            protocol: 0,
+            flags: 0,
+            gateway: None,
+            oif: None,
+            blackhole: false,
+            fdb: false,
+            group: Vec::new(),
+            group_kind: None,
+            resilient: None,
+            encap: None,
+            raw: Vec::new(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NexthopMember {
     pub id: u32,

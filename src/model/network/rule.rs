@@ -115,6 +115,42 @@ pub struct PolicyRule {
 }
 
 impl PolicyRule {
+    /// Matches every packet and looks in table 0, which stands for none.
+    pub fn new(family: u8) -> PolicyRule {
+        PolicyRule {
+            family,
+            priority: 0,
+            flags: 0,
+            action: RuleAction::Lookup,
+            table: 0,
+            src: None,
+            src_len: 0,
+            dst: None,
+            dst_len: 0,
+            tos: 0,
+            mark: None,
+            mask: None,
+            iif: None,
+            oif: None,
+            l3mdev: None,
+            uid: None,
+            ipproto: None,
+            sport: None,
+            dport: None,
+            tunnel: None,
+            dscp: None,
+            dscp_mask: None,
+            flow_label: None,
+            flow_label_mask: None,
+            suppress_prefix_length: None,
+            suppress_group: None,
+            realms: None,
+            protocol: None,
+            unknown: Vec::new(),
+            raw: Vec::new(),
+        }
+    }
+
     pub fn has(&self, flag: u32) -> bool {
         self.flags & flag != 0
     }

@@ -115,7 +115,8 @@ fn prepared(place: &Path, state: &mut State) -> Result<Outcome, String> {
             Ok(heard) => heard.iter().any(|one| one.touched) && restore::happened(state)?,
             Err(_) => restore::happened(state)?,
         };
-        if !happened {
+        // Steps are taken back even if they were never made: that changes nothing.
+        if !happened && state.steps.is_empty() {
             return Ok(Outcome::Over);
         }
         arm(place, state, &mut watch)?;
@@ -255,12 +256,15 @@ pub fn act(place: &Path, state: &mut State, reason: &str) -> Result<Restored, St
     state::write(place, state).map_err(|error| error.to_string())?;
     fault::point("guard:rolling-back");
     let mut left = Vec::new();
+    let mut taken_back = 0;
     for step in state.steps.iter().rev() {
-        if let Err(why) = step.undo() {
-            left.push(why);
+        match step.undo() {
+            Ok(count) => taken_back += count,
+            Err(why) => left.push(why),
         }
     }
     let mut restored = restore::restore(state)?;
+    restored.commands += taken_back;
     restored.left.extend(left);
     journal::rolled_back(state, reason, &restored);
     state::forget(place);

@@ -27,6 +27,11 @@ use crate::model::Ruleset;
 use crate::model::command::Command;
 use world::World;
 
+/// `1d2h3m4s5ms`, or seconds, as the language writes times: milliseconds.
+pub fn time(word: &str) -> Option<u64> {
+    value::time(word, Span::default()).ok()
+}
+
 /// The highest `bits` of `len` bits.
 fn prefix_mask(len: u32, bits: u32) -> Num {
     number::shl(number::bitmask(bits), len.saturating_sub(bits))

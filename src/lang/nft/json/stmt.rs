@@ -180,7 +180,9 @@ impl Writer<'_> {
             Stmt::FlowOffload(name) => {
                 json!({"flow": {"op": "add", "flowtable": format!("@{name}")}})
             }
-            Stmt::Xt { kind, extension } => {
+            Stmt::Xt {
+                kind, extension, ..
+            } => {
                 let kind = match kind {
                     XtKind::Match => "match",
                     XtKind::Target => "target",

@@ -26,8 +26,9 @@ impl Parser<'_> {
         let mut body = ChainBody::default();
         let base = self.open_braces();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let start = self.here();
             if !self.eat_separator() && self.chain_line(&mut body).is_err() {
-                self.recover(base);
+                self.recover(base, start);
             }
         }
         self.variables.close_block();
@@ -60,7 +61,7 @@ impl Parser<'_> {
     }
 
     /// One of a few words that are not reserved.
-    pub(super) fn one_word(&mut self, words: &[&str]) -> Parsed<At<crate::model::Name>> {
+    pub(super) fn one_word(&mut self, words: &[&'static str]) -> Parsed<At<crate::model::Name>> {
         let token = self.peek();
         let text = self.text(token.span);
         if token.kind == Token::Word && words.contains(&text) {

@@ -3,10 +3,9 @@
 use super::cursor::Parser;
 use super::keyword::Kw;
 use super::lexer::Kind as Token;
-use super::{Failed, Parsed};
+use super::{Parsed, suggest};
 use crate::lang::nft::syntax::{
-    At, ChainBody, Command, Diagnostic, FlowtableBody, Id, Position, ResetKind, SetBody, TableBody,
-    TableId, Verb, What,
+    At, ChainBody, Command, Diagnostic, Id, Position, TableBody, TableId, Verb, What,
 };
 use crate::model::{Family, Name};
 
@@ -74,13 +73,14 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
+            let start = self.here();
             let line = match self.kw() {
                 Kw::Include => self.include(),
                 Kw::Define | Kw::Redefine | Kw::Undefine => self.definition(),
                 _ => self.command_line(&mut commands),
             };
             if line.is_err() {
-                self.recover(0);
+                self.recover(0, start);
             }
         }
         commands
@@ -189,29 +189,29 @@ impl Parser<'_> {
         Some(family)
     }
 
-    fn family_or_ip(&mut self) -> Family {
+    pub(super) fn family_or_ip(&mut self) -> Family {
         self.family().unwrap_or(Family::Ip)
     }
 
-    fn table_id(&mut self) -> Parsed<TableId> {
+    pub(super) fn table_id(&mut self) -> Parsed<TableId> {
         let family = self.family_or_ip();
         let name = self.name("the name of a table")?;
         Ok(TableId { family, name })
     }
 
-    fn chain_id(&mut self) -> Parsed<(TableId, At<Name>)> {
+    pub(super) fn chain_id(&mut self) -> Parsed<(TableId, At<Name>)> {
         let table = self.table_id()?;
         let chain = self.name("the name of a chain")?;
         Ok((table, chain))
     }
 
-    fn handle(&mut self) -> Parsed<At<u64>> {
+    pub(super) fn handle(&mut self) -> Parsed<At<u64>> {
         self.expect_kw(Kw::Handle)?;
         self.number("a handle")
     }
 
     /// A name or `handle N`.
-    fn id(&mut self, what: &str) -> Parsed<Id> {
+    pub(super) fn id(&mut self, what: &'static str) -> Parsed<Id> {
         if self.kw() == Kw::Handle {
             return Ok(Id::Handle(self.handle()?));
         }
@@ -285,10 +285,9 @@ impl Parser<'_> {
                 if let Some(kind) = self.object_kind() {
                     return self.in_object(kind, |parser| parser.new_object(kind));
                 }
-                let starts_rule =
-                    verb == Verb::Add && (self.at_name() || FAMILIES.contains(&kw.text()));
-                if starts_rule && !self.misspelt_command() {
-                    return self.new_rule();
+                let starts_rule = self.at_name() || FAMILIES.contains(&kw.text());
+                if verb == Verb::Add && starts_rule {
+                    return self.rule_without_word();
                 }
                 match verb {
                     Verb::Add => self.unexpected(&["a command"], COMMAND_WORDS),
@@ -298,15 +297,26 @@ impl Parser<'_> {
         }
     }
 
-    /// A line that begins with a name is a rule for the table of that name; unless the name looks like a command and
-    /// what follows cannot be the name of a chain.
-    fn misspelt_command(&mut self) -> bool {
+    /// A line that begins with a name is a rule for the table of that name; where it is none and the name is near
+    /// to a command, that is what was meant.
+    fn rule_without_word(&mut self) -> Parsed<What> {
         let token = self.peek();
-        let next = self.peek_second();
-        token.kind == Token::Word && token.kw == Kw::None && !self.is_name(next)
+        let errors = self.diagnostics.len();
+        let rule = self.new_rule();
+        let word = self.text(token.span).to_owned();
+        if rule.is_err()
+            && token.kw == Kw::None
+            && let Some(near) = suggest::near(&word, COMMAND_WORDS.iter().copied())
+        {
+            self.diagnostics.truncate(errors);
+            let message = format!("unexpected `{}`, expected a command", suggest::short(&word));
+            let diagnostic = Diagnostic::new(token.span, message);
+            return self.fail(diagnostic.help(format!("did you mean `{near}`?")));
+        }
+        rule
     }
 
-    fn element_command(&mut self) -> Parsed<What> {
+    pub(super) fn element_command(&mut self) -> Parsed<What> {
         self.bump();
         let table = self.table_id()?;
         let set = self.name("the name of a set")?;
@@ -365,186 +375,6 @@ impl Parser<'_> {
             id: Id::Name(name),
             kind,
             body,
-        })
-    }
-
-    fn delete(&mut self) -> Parsed<What> {
-        let kw = self.kw();
-        match kw {
-            Kw::Table => {
-                self.bump();
-                let family = self.family_or_ip();
-                let id = self.id("the name of a table")?;
-                let body = TableBody::default();
-                Ok(What::Table { family, id, body })
-            }
-            Kw::Chain => {
-                self.bump();
-                let table = self.table_id()?;
-                let id = self.id("the name of a chain")?;
-                // nft 1.0.8: `delete chain netdev t c { devices = ... }`
-                let body = match self.eat(Token::OpenBrace) {
-                    true => self.chain_block()?,
-                    false => ChainBody::default(),
-                };
-                Ok(What::Chain {
-                    table,
-                    id,
-                    body,
-                    new_name: None,
-                })
-            }
-            Kw::Rule => {
-                self.bump();
-                let (table, chain) = self.chain_id()?;
-                let position = Some(Position::Handle(self.handle()?));
-                Ok(What::Rule {
-                    table,
-                    chain,
-                    position,
-                    rule: None,
-                })
-            }
-            Kw::Set | Kw::Map => {
-                self.bump();
-                let table = self.table_id()?;
-                let id = self.id("the name of a set")?;
-                Ok(What::Set {
-                    table,
-                    id,
-                    map: kw == Kw::Map,
-                    meter: false,
-                    body: SetBody::default(),
-                })
-            }
-            Kw::Element => self.element_command(),
-            Kw::Flowtable => {
-                self.bump();
-                let table = self.table_id()?;
-                let id = self.id("the name of a flowtable")?;
-                let body = match self.eat(Token::OpenBrace) {
-                    true => self.flowtable_block()?,
-                    false => FlowtableBody::default(),
-                };
-                Ok(What::Flowtable { table, id, body })
-            }
-            _ => {
-                let Some(kind) = self.object_kind() else {
-                    let words = [
-                        "table",
-                        "chain",
-                        "rule",
-                        "set",
-                        "map",
-                        "element",
-                        "flowtable",
-                        "counter",
-                        "quota",
-                        "limit",
-                        "ct",
-                        "secmark",
-                        "synproxy",
-                    ];
-                    return self.unexpected(&[], &words);
-                };
-                self.in_object(kind, |parser| {
-                    let table = parser.table_id()?;
-                    let id = parser.id("the name of the object")?;
-                    Ok::<_, Failed>(What::Object {
-                        table,
-                        id,
-                        kind,
-                        body: None,
-                    })
-                })
-            }
-        }
-    }
-
-    fn flush(&mut self) -> Parsed<What> {
-        let words = [
-            Kw::Ruleset,
-            Kw::Table,
-            Kw::Chain,
-            Kw::Set,
-            Kw::Map,
-            Kw::Meter,
-            Kw::Flow,
-        ];
-        let (kw, _) = self.expect_one(&words)?;
-        if kw == Kw::Ruleset {
-            return Ok(What::Ruleset(self.family()));
-        }
-        if kw == Kw::Flow {
-            self.expect_kw(Kw::Table)?;
-        }
-        let table = self.table_id()?;
-        if kw == Kw::Table {
-            return Ok(What::Table {
-                family: table.family,
-                id: Id::Name(table.name),
-                body: TableBody::default(),
-            });
-        }
-        if kw == Kw::Chain {
-            let id = Id::Name(self.name("the name of a chain")?);
-            return Ok(What::Chain {
-                table,
-                id,
-                body: ChainBody::default(),
-                new_name: None,
-            });
-        }
-        let id = Id::Name(self.name("the name of a set")?);
-        Ok(What::Set {
-            table,
-            id,
-            map: kw == Kw::Map,
-            meter: matches!(kw, Kw::Meter | Kw::Flow),
-            body: SetBody::default(),
-        })
-    }
-
-    fn reset(&mut self) -> Parsed<What> {
-        use super::rule::object;
-        let words = [Kw::Counters, Kw::Quotas, Kw::Counter, Kw::Quota, Kw::Rules];
-        let (kw, _) = self.expect_one(&words)?;
-        let kind = match kw {
-            Kw::Counters | Kw::Counter => ResetKind::Objects(object::COUNTER),
-            Kw::Quotas | Kw::Quota => ResetKind::Objects(object::QUOTA),
-            // nft 1.0.7
-            _ => ResetKind::Rules,
-        };
-        let one = matches!(kw, Kw::Counter | Kw::Quota);
-        let chain = kind == ResetKind::Rules && self.eat_kw(Kw::Chain);
-        if one || chain {
-            let table = self.table_id()?;
-            let name = Some(self.name(if chain {
-                "the name of a chain"
-            } else {
-                "the name of the object"
-            })?);
-            return Ok(What::Reset {
-                kind,
-                family: Some(table.family),
-                table: Some(table.name),
-                name,
-            });
-        }
-        if self.eat_kw(Kw::Table) {
-            let table = self.table_id()?;
-            return Ok(What::Reset {
-                kind,
-                family: Some(table.family),
-                table: Some(table.name),
-                name: None,
-            });
-        }
-        Ok(What::Reset {
-            kind,
-            family: self.family(),
-            table: None,
-            name: None,
         })
     }
 }

@@ -5,13 +5,29 @@ use super::lexer::{self, Kind, Token};
 use super::suggest;
 use super::variables::Variables;
 use super::{Failed, Options, Parsed};
+use crate::lang::nft::datatype::DataType;
 use crate::lang::nft::syntax::{At, Diagnostic, Source, Sources, Span, Statement};
 use crate::model::Name;
 
+/// What a value is called in messages.
+pub(super) const VALUE: &str = "a value";
 /// After so many errors the rest is not read.
 const MOST_ERRORS: usize = 20;
 /// How deep braces, parentheses and includes may stand in each other.
 const MOST_NESTING: u32 = 100;
+
+/// Stands where a completion is asked for; no token begins so.
+pub(super) const CURSOR: &str = "\u{1}";
+
+/// What could stand at the cursor.
+#[derive(Default)]
+pub(super) struct Hints {
+    pub words: Vec<&'static str>,
+    /// As messages call them: "the name of a chain".
+    pub things: Vec<&'static str>,
+    /// A value of this type.
+    pub value: Option<&'static DataType>,
+}
 
 /// A text that is being read.
 struct Open {
@@ -34,6 +50,10 @@ pub struct Parser<'a> {
     pub(super) scope: Scope,
     pub(super) variables: Variables,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// Gathered where a completion is asked for.
+    pub(super) hints: Option<Hints>,
+    /// The type of what is being compared, for completion.
+    pub(super) compared: Option<&'static DataType>,
     /// Statements of rules that are being read.
     pub(super) waiting: Vec<At<Statement>>,
     /// Braces that are open.
@@ -59,6 +79,8 @@ impl<'a> Parser<'a> {
             scope: Scope::None,
             variables: Variables::default(),
             diagnostics: Vec::new(),
+            hints: None,
+            compared: None,
             waiting: Vec::new(),
             braces: 0,
             nesting: 0,
@@ -213,7 +235,7 @@ impl<'a> Parser<'a> {
             self.bump();
             return Ok((token.kw, token.span));
         }
-        let texts: Vec<&str> = words.iter().map(|kw| kw.text()).collect();
+        let texts: Vec<&'static str> = words.iter().map(|kw| kw.text()).collect();
         self.unexpected(&[], &texts)
     }
 
@@ -241,7 +263,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name; `what` is what it is the name of.
-    pub(super) fn name(&mut self, what: &str) -> Parsed<At<Name>> {
+    pub(super) fn name(&mut self, what: &'static str) -> Parsed<At<Name>> {
         let token = self.peek();
         if self.is_name(token) {
             self.bump();
@@ -258,7 +280,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A name, a quoted string, or a name with `*`.
-    pub(super) fn string(&mut self, what: &str) -> Parsed<At<String>> {
+    pub(super) fn string(&mut self, what: &'static str) -> Parsed<At<String>> {
         let token = self.peek();
         if matches!(token.kind, Kind::Quoted | Kind::Wildcard) {
             self.bump();
@@ -268,7 +290,7 @@ impl<'a> Parser<'a> {
         Ok(At::new(name.value.to_string(), name.span))
     }
 
-    pub(super) fn number(&mut self, what: &str) -> Parsed<At<u64>> {
+    pub(super) fn number(&mut self, what: &'static str) -> Parsed<At<u64>> {
         let token = self.peek();
         let value = lexer::value(self.text(token.span).as_bytes());
         match value {
@@ -281,7 +303,7 @@ impl<'a> Parser<'a> {
     }
 
     /// A number that has to fit.
-    pub(super) fn number_as<T: TryFrom<u64>>(&mut self, what: &str) -> Parsed<At<T>> {
+    pub(super) fn number_as<T: TryFrom<u64>>(&mut self, what: &'static str) -> Parsed<At<T>> {
         let number = self.number(what)?;
         match T::try_from(number.value) {
             Ok(value) => Ok(At::new(value, number.span)),
@@ -301,8 +323,37 @@ impl<'a> Parser<'a> {
         self.fail(Diagnostic::new(span, message))
     }
 
+    /// These words could stand here, too.
+    pub(super) fn offer(&mut self, words: &[&'static str]) {
+        if self.hints.is_some() {
+            self.hint(&[], words);
+        }
+    }
+
+    fn hint(&mut self, things: &[&'static str], words: &[&'static str]) {
+        let token = self.peek();
+        if token.kind != Kind::Junk || self.text(token.span) != CURSOR {
+            return;
+        }
+        let compared = self.compared;
+        if let Some(hints) = &mut self.hints {
+            hints.words.extend(words);
+            hints.things.extend(things);
+            if things.contains(&VALUE) {
+                hints.value = compared;
+            }
+        }
+    }
+
     /// The next token does not fit; `things` (as messages call them) or one of the `words` would.
-    pub(super) fn unexpected<T>(&mut self, things: &[&str], words: &[&str]) -> Parsed<T> {
+    pub(super) fn unexpected<T>(
+        &mut self,
+        things: &[&'static str],
+        words: &[&'static str],
+    ) -> Parsed<T> {
+        if self.hints.is_some() {
+            self.hint(things, words);
+        }
         let token = self.peek();
         let text = self.text(token.span);
         let found = match token.kind {
@@ -326,7 +377,7 @@ impl<'a> Parser<'a> {
             diagnostic = diagnostic.help("the quoted string has no end");
         } else if token.kind == Kind::Junk && text == "#" {
             diagnostic = diagnostic.help("a comment has to end with a newline");
-        } else if expected.len() > 8 {
+        } else if (9..30).contains(&expected.len()) {
             diagnostic = diagnostic.help(format!("expected one of {}", expected.join(", ")));
         }
         self.fail(diagnostic)
@@ -370,9 +421,21 @@ impl<'a> Parser<'a> {
         self.braces
     }
 
-    /// After an error in a statement that began when `base` braces were open: go on behind its end, or before the
-    /// brace that closes the block around it.
-    pub(super) fn recover(&mut self, base: u32) {
+    /// Blanks before the first character of the line.
+    fn indentation(&self, span: Span) -> usize {
+        let text = self.bytes(span.file);
+        let before = text.get(..span.start as usize).unwrap_or_default();
+        let line = before.iter().rposition(|byte| *byte == b'\n');
+        let line = before
+            .get(line.map_or(0, |at| at + 1)..)
+            .unwrap_or_default();
+        let blanks = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t'));
+        blanks.count()
+    }
+
+    /// After an error in a statement that began at `start`, when `base` braces were open: go on behind its end, or
+    /// before the brace that closes the block around it.
+    pub(super) fn recover(&mut self, base: u32, start: Span) {
         self.scope = Scope::None;
         self.operations = 0;
         loop {
@@ -388,7 +451,11 @@ impl<'a> Parser<'a> {
                     // Inside braces: elements go on after `,` and `{`; everywhere else a brace is missing.
                     let goes_on = matches!(self.previous.kind, Kind::Comma | Kind::OpenBrace);
                     self.bump();
-                    if !goes_on && !self.at_kind(Kind::CloseBrace) {
+                    // A brace that stands further left than the statement closes what is around it.
+                    let next = self.peek();
+                    let closes = next.kind == Kind::CloseBrace
+                        && self.indentation(next.span) >= self.indentation(start);
+                    if !goes_on && !closes {
                         self.braces = base;
                         return;
                     }

@@ -16,8 +16,9 @@ impl Parser<'_> {
         let mut body = FlowtableBody::default();
         let base = self.open_braces();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let start = self.here();
             if !self.eat_separator() && self.flowtable_line(&mut body).is_err() {
-                self.recover(base);
+                self.recover(base, start);
             }
         }
         self.expect(Token::CloseBrace)?;

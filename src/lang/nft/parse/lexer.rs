@@ -380,3 +380,156 @@ pub fn value(digits: &[u8]) -> Option<u64> {
     }
     Some(sum)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(text: &str) -> Vec<(Kind, &str)> {
+        let mut at = 0;
+        let mut found = Vec::new();
+        loop {
+            let token = next(text.as_bytes(), at, 0);
+            if token.kind == Kind::End {
+                return found;
+            }
+            at = token.span.end as usize;
+            found.push((token.kind, &text[token.span.start as usize..at]));
+        }
+    }
+
+    #[test]
+    fn the_longest_pattern_wins() {
+        for (text, expected) in [
+            ("eth0-eth1", &[(Kind::Word, "eth0-eth1")][..]),
+            ("a/24", &[(Kind::Word, "a/24")]),
+            (
+                "1.2.3.4/24",
+                &[
+                    (Kind::Text, "1.2.3.4"),
+                    (Kind::Slash, "/"),
+                    (Kind::Number, "24"),
+                ],
+            ),
+            (
+                "22-80",
+                &[
+                    (Kind::Number, "22"),
+                    (Kind::Dash, "-"),
+                    (Kind::Number, "80"),
+                ],
+            ),
+            ("80:8080 ", &[(Kind::Text, "80:8080")]),
+            (
+                "80:8080;",
+                &[
+                    (Kind::Number, "80"),
+                    (Kind::Colon, ":"),
+                    (Kind::Number, "8080"),
+                    (Kind::Semicolon, ";"),
+                ],
+            ),
+            ("1h30m", &[(Kind::Text, "1h30m")]),
+            ("8021q", &[(Kind::Text, "8021q")]),
+            ("0x1g", &[(Kind::Number, "0x1"), (Kind::Word, "g")]),
+            (
+                "99999999999999999999",
+                &[(Kind::Text, "99999999999999999999")],
+            ),
+            ("abcd:1::2", &[(Kind::Text, "abcd:1::2")]),
+            ("add::1", &[(Kind::Text, "add::1")]),
+            ("00:11:22:33:44:55", &[(Kind::Text, "00:11:22:33:44:55")]),
+            (
+                "[::1]:80",
+                &[
+                    (Kind::Bracketed, "[::1]"),
+                    (Kind::Colon, ":"),
+                    (Kind::Number, "80"),
+                ],
+            ),
+            (
+                "sid[1]",
+                &[
+                    (Kind::Word, "sid"),
+                    (Kind::OpenBracket, "["),
+                    (Kind::Number, "1"),
+                    (Kind::CloseBracket, "]"),
+                ],
+            ),
+            (
+                "eth* \\* a\\*b",
+                &[
+                    (Kind::Wildcard, "eth*"),
+                    (Kind::Wildcard, "\\*"),
+                    (Kind::Wildcard, "a\\*b"),
+                ],
+            ),
+            ("a\\*5", &[(Kind::Wildcard, "a\\*"), (Kind::Number, "5")]),
+            (
+                "a .b . c",
+                &[
+                    (Kind::Word, "a"),
+                    (Kind::Word, ".b"),
+                    (Kind::Dot, "."),
+                    (Kind::Word, "c"),
+                ],
+            ),
+            (
+                "!= ! == = <= << >= >> le",
+                &[
+                    (Kind::NotEqual, "!="),
+                    (Kind::Not, "!"),
+                    (Kind::Equal, "=="),
+                    (Kind::Assign, "="),
+                    (Kind::LessEqual, "<="),
+                    (Kind::ShiftLeft, "<<"),
+                    (Kind::GreaterEqual, ">="),
+                    (Kind::ShiftRight, ">>"),
+                    (Kind::LessEqual, "le"),
+                ],
+            ),
+            ("\"two\nlines\"", &[(Kind::Quoted, "\"two\nlines\"")]),
+            ("\"open", &[(Kind::Junk, "\""), (Kind::Word, "open")]),
+        ] {
+            assert_eq!(tokens(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn comments_and_line_ends() {
+        let kinds = |text| {
+            tokens(text)
+                .into_iter()
+                .map(|(kind, _)| kind)
+                .collect::<Vec<_>>()
+        };
+        // A line of its own takes its end along, a comment behind something does not.
+        assert_eq!(kinds("# one\n  # two\na"), [Kind::Word]);
+        assert_eq!(kinds("a # one\nb"), [Kind::Word, Kind::Newline, Kind::Word]);
+        assert_eq!(kinds("a \\\n b"), [Kind::Word, Kind::Word]);
+        assert_eq!(kinds("a \\ \n"), [Kind::Word, Kind::Junk, Kind::Newline]);
+        assert_eq!(kinds("# no end")[0], Kind::Junk);
+        assert_eq!(kinds("a\r\n"), [Kind::Word, Kind::Junk, Kind::Newline]);
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(value(b"0x1F"), Some(31));
+        assert_eq!(value(b"010"), Some(8));
+        assert_eq!(value(b"08"), Some(0));
+        assert_eq!(value(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(value(b"18446744073709551616"), None);
+    }
+
+    #[test]
+    fn pieces_cover_the_text() {
+        for text in ["a # b\n\t\"c\" \\\n\u{e9}\r\n", "# x\n#", "  "] {
+            let mut at = 0;
+            while let Some((_, end)) = piece(text.as_bytes(), at) {
+                assert!(end > at, "{text}");
+                at = end;
+            }
+            assert_eq!(at, text.len());
+        }
+    }
+}

@@ -100,6 +100,7 @@ impl Parser<'_> {
     }
 
     fn over(&mut self) -> u32 {
+        self.offer(&["over", "until"]);
         if self.eat_kw(Kw::Over) {
             return OVER;
         }
@@ -120,6 +121,7 @@ impl Parser<'_> {
         if self.eat(Kind::Slash) {
             let unit = self.time_unit()?;
             let mut burst = DEFAULT_BURST;
+            self.offer(&["burst"]);
             if self.eat_kw(Kw::Burst) {
                 let written = self.number_as::<u32>("a number of packets")?;
                 self.expect_kw(Kw::Packets)?;

@@ -6,7 +6,7 @@
 //! Errors do not end the reading: the parser goes on behind the statement, so that one run tells of several.
 //! No file is read here: see [`Files`].
 //!
-//! `lexer`, `address`, `keyword`: tokens. `cursor`: the place in the texts. `command`, `table`, `chain`, `set`,
+//! `lexer`, `address`, `keyword`: tokens. `cursor`: the place in the texts. `command`, `remove`, `table`, `chain`, `set`,
 //! `object`: what stands in files. `rule`: statements. `expr`: expressions. `include`, `variables`. `suggest`,
 //! `render`: messages.
 
@@ -21,11 +21,14 @@ pub mod keyword;
 pub mod lexer;
 mod limits;
 mod object;
+mod remove;
 pub mod render;
 mod rule;
 mod set;
 pub mod suggest;
 mod table;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use super::ast::Expr;
@@ -96,6 +99,44 @@ pub fn parse_element(
     options: &Options,
 ) -> (Sources, Result<Expr, Vec<Diagnostic>>) {
     only(source, options, |parser| parser.element())
+}
+
+/// What may stand at the end of a text that ends there.
+pub(super) struct Expected {
+    pub words: Vec<&'static str>,
+    pub things: Vec<&'static str>,
+    pub value: Option<&'static super::datatype::DataType>,
+    /// Names that variables have there.
+    pub variables: Vec<String>,
+}
+
+/// What could go on at the end of a text: a rule's, or a file's.
+pub(super) fn expected(mut text: String, is_rule: bool) -> Expected {
+    // A blank before the cursor: it is no part of the word before it.
+    text.push(' ');
+    text.push_str(cursor::CURSOR);
+    let source = Source {
+        name: String::new(),
+        text,
+        included: None,
+    };
+    let options = Options::bare();
+    let mut parser = Parser::new(source, &options);
+    parser.hints = Some(cursor::Hints::default());
+    if is_rule {
+        while parser.eat_separator() {}
+        let _ = parser.rule();
+    } else {
+        parser.commands();
+    }
+    let variables = parser.seen_variables();
+    let hints = parser.hints.take().unwrap_or_default();
+    Expected {
+        words: hints.words,
+        things: hints.things,
+        value: hints.value,
+        variables,
+    }
 }
 
 /// One thing and nothing else.

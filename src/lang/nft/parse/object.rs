@@ -78,8 +78,9 @@ impl Parser<'_> {
         let base = self.open_braces();
         let errors = self.diagnostics.len();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let line = self.here();
             if !self.eat_separator() && self.object_line(kind, &mut said).is_err() {
-                self.recover(base);
+                self.recover(base, line);
             }
         }
         self.expect(Token::CloseBrace)?;

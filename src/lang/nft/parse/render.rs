@@ -173,3 +173,69 @@ pub fn render_all(sources: &Sources, diagnostics: &[Diagnostic]) -> String {
 
 /// What a piece of text is, for colours.
 pub use lexer::{Piece, piece};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lang::nft::syntax::Source;
+    use crate::model::text::from_bytes;
+
+    fn rendered(text: &str, start: u32, end: u32) -> String {
+        let source = Source {
+            name: "f".to_owned(),
+            text: text.to_owned(),
+            included: None,
+        };
+        let sources = Sources {
+            files: vec![source],
+        };
+        let span = Span {
+            file: 0,
+            start,
+            end,
+        };
+        render(
+            &sources,
+            &Diagnostic::new(span, "wrong").help("do it right"),
+        )
+    }
+
+    #[test]
+    fn a_line_with_a_caret() {
+        assert_eq!(
+            rendered("one\n\ttwo three\n", 9, 14),
+            "f:2:6: error: wrong\n2 |         two three\n  |             ^^^^^\nhelp: do it right\n"
+        );
+        // The end of the text
+        assert_eq!(
+            rendered("one", 3, 3),
+            "f:1:4: error: wrong\n1 | one\n  |    ^\nhelp: do it right\n"
+        );
+    }
+
+    #[test]
+    fn wide_and_unseen_characters() {
+        let text = "\u{4e2d}\u{6587} x";
+        assert!(rendered(text, 7, 8).contains("1 | \u{4e2d}\u{6587} x\n  |      ^\n"));
+        let text = from_bytes(b"a\xff\x1bb");
+        let end = text.len() as u32;
+        assert!(rendered(&text, end - 1, end).contains("1 | a\\xff\\u{1b}b\n  |            ^\n"));
+    }
+
+    #[test]
+    fn long_lines_are_cut() {
+        let text = "x".repeat(1_000_000);
+        let shown = rendered(&text, 500_000, 500_003);
+        assert!(shown.len() < 500, "{}", shown.len());
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].contains('\u{2026}'));
+        assert_eq!(lines[2].matches('^').count(), 3);
+        assert!(rendered(&text, 0, 1_000_000).len() < 600);
+    }
+
+    #[test]
+    fn places_beyond_the_text_are_no_panic() {
+        rendered("", 5, 9);
+        rendered("\u{4e2d}", 1, 2);
+    }
+}

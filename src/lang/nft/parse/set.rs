@@ -38,8 +38,9 @@ impl Parser<'_> {
         let mut body = SetBody::default();
         let base = self.open_braces();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let start = self.here();
             if !self.eat_separator() && self.set_line(&mut body, map).is_err() {
-                self.recover(base);
+                self.recover(base, start);
             }
         }
         self.expect(Token::CloseBrace)?;

@@ -38,7 +38,7 @@ pub fn distance(a: &str, b: &str) -> usize {
 /// The word nearest to this one, if one is near: about one slip in three letters.
 pub fn near<'a>(word: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = word.chars().count();
-    if length < 2 || length > LONGEST {
+    if !(2..=LONGEST).contains(&length) {
         return None;
     }
     let most = (length / 3).clamp(1, 3);

@@ -33,8 +33,9 @@ impl Parser<'_> {
         let mut body = TableBody::default();
         let base = self.open_braces();
         while !matches!(self.kind(), Token::CloseBrace | Token::End) && !self.gave_up() {
+            let start = self.here();
             if !self.eat_separator() && self.table_line(&mut body).is_err() {
-                self.recover(base);
+                self.recover(base, start);
             }
         }
         self.variables.close_block();

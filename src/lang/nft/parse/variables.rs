@@ -25,6 +25,8 @@ pub struct Variables {
     blocks: Vec<HashMap<String, Variable>>,
     /// Parts put in so far.
     used: usize,
+    /// Every name that was defined; gathered for completion only.
+    seen: Vec<String>,
 }
 
 impl Default for Variables {
@@ -32,11 +34,17 @@ impl Default for Variables {
         Variables {
             blocks: vec![HashMap::new()],
             used: 0,
+            seen: Vec::new(),
         }
     }
 }
 
 impl Variables {
+    /// Whether nft takes another block here: it has places for four, and the first is that of the file.
+    pub fn may_open(&self) -> bool {
+        self.blocks.len() < 4
+    }
+
     pub fn open_block(&mut self) {
         self.blocks.push(HashMap::new());
     }
@@ -106,6 +114,11 @@ fn measure(expr: &Expr) -> (usize, u32) {
 }
 
 impl Parser<'_> {
+    /// The names of all variables that were defined so far, for completion.
+    pub(super) fn seen_variables(&self) -> Vec<String> {
+        self.variables.seen.clone()
+    }
+
     /// `define`, `redefine` or `undefine` with its end.
     pub(super) fn definition(&mut self) -> Parsed<()> {
         let verb = self.bump().kw;
@@ -126,6 +139,9 @@ impl Parser<'_> {
             return self.fail(Diagnostic::new(name.span, message).help(help));
         }
         self.variables.bind(&name.value, value);
+        if self.hints.is_some() {
+            self.variables.seen.push(name.value.to_string());
+        }
         Ok(())
     }
 

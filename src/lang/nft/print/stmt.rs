@@ -3,7 +3,10 @@
 use super::super::ast::*;
 use super::super::datatype as types;
 use super::{Printer, data_unit, duration, put, time_unit};
-use crate::model::expression::{DynsetOp, Limit, Quota, Synproxy};
+use crate::kernel::xtables;
+use crate::lang::iptables::xlate;
+use crate::model::expression::{DynsetOp, Limit, Quota, Synproxy, Xtables};
+use crate::model::xtables::ExtensionKind;
 
 /// `NFT_LIMIT_F_INV`, `NFT_QUOTA_F_INV`
 const INVERTED: u32 = 1;
@@ -151,20 +154,11 @@ impl Printer<'_> {
             }
             Stmt::Notrack => self.put("notrack"),
             Stmt::FlowOffload(name) => put!(self, "flow add @{name}"),
-            Stmt::Xt { kind, extension } => {
-                let kind = match kind {
-                    XtKind::Match => "match",
-                    XtKind::Target => "target",
-                    XtKind::Watcher => "watcher",
-                };
-                put!(
-                    self,
-                    "xt {kind} {} revision {} size {}",
-                    extension.name,
-                    extension.revision,
-                    extension.info.len()
-                );
-            }
+            Stmt::Xt {
+                kind,
+                extension,
+                proto,
+            } => self.xt(*kind, extension, *proto),
             Stmt::Unknown(unknown) => {
                 put!(self, "# unknown {} ({})", unknown.name, unknown.why);
                 if !unknown.data.is_empty() {
@@ -174,6 +168,26 @@ impl Printer<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// The translation of libxtables, or only the name of the extension.
+    fn xt(&mut self, kind: XtKind, raw: &Xtables, proto: u8) {
+        let (word, side) = match kind {
+            XtKind::Match => ("match", ExtensionKind::Match),
+            XtKind::Target => ("target", ExtensionKind::Target),
+            XtKind::Watcher => ("watcher", ExtensionKind::Target),
+        };
+        let family = self.view.family();
+        let cx = xlate::Context {
+            family,
+            proto,
+            names: self.names,
+        };
+        let extension = xtables::decode(side, family, &raw.name, raw.revision, &raw.info);
+        match extension.ok().and_then(|one| xlate::xlate(&one, &cx)) {
+            Some(text) => self.put(&text),
+            None => put!(self, "xt {word} {}", raw.name),
         }
     }
 

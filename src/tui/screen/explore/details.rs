@@ -1,6 +1,6 @@
 //! The pane below: the line under the cursor in full, who leads here, where it leads, what the kernel runs.
 
-use super::{Content, Pane, rules, symbols};
+use super::{Content, Pane, rules};
 use crate::model::{Chain, Name, Rule, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
@@ -147,13 +147,9 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
 fn chain_lines(state: &State, picture: &Picture, columns: usize) -> Lines {
     match state.explore.content(&picture.ruleset) {
         Content::Rules(table, chain) => match &chain.base {
-            Some(base) => {
-                let hook = symbols::hook(table.family, base.hook);
-                vec![fact(
-                    state,
-                    "from",
-                    &format!("every packet at the hook {hook}"),
-                )]
+            Some(_) => {
+                let sentence = text::chain_sentence(table.family, chain);
+                told(state, "chain", &sentence, columns)
             }
             None => sources(state, table, "from", Kind::Chain, &chain.name, columns),
         },
@@ -172,6 +168,8 @@ fn rule_lines(
     let theme = state.theme();
     let text = state.explore.printer(picture, table).rule(rule);
     let mut lines = wrapped(state, &clean(&text), columns);
+    let sentence = state.explore.printer(picture, table).sentence(rule);
+    lines.extend(told(state, "in words", &sentence, columns));
     let history = rules::history(picture, table, chain, rule.handle);
     match text::rule_counters(rule) {
         Some((packets, bytes)) => {
@@ -224,7 +222,10 @@ fn rule_lines(
     if !references.flowtables.is_empty() {
         lines.push(fact(state, "offloads", &names(&references.flowtables, "@")));
     }
-    if chain.base.is_none() {
+    if chain.base.is_some() {
+        let sentence = text::chain_sentence(table.family, chain);
+        lines.extend(told(state, "chain", &sentence, columns));
+    } else {
         lines.extend(sources(
             state,
             table,
@@ -292,9 +293,14 @@ fn sources(
     if from.len() > SOURCES_MAX {
         names.push(format!("and {} more", from.len() - SOURCES_MAX));
     }
-    let text = names.join(", ");
-    let indent = 11;
-    wrap(&text, columns.saturating_sub(indent))
+    told(state, word, &names.join(", "), columns)
+}
+
+/// A text behind its label, wrapped.
+fn told(state: &State, word: &str, text: &str, columns: usize) -> Lines {
+    const INDENT: usize = 11;
+    let text = clean(text);
+    wrap(&text, columns.saturating_sub(INDENT))
         .into_iter()
         .enumerate()
         .map(|(place, range)| {

@@ -127,6 +127,19 @@ impl Context {
             Stmt::Queue { expr, .. } if !matches!(expr.kind, Kind::Value(_) | Kind::Range(..)) => {
                 self.expr(expr);
             }
+            Stmt::Xt { proto, .. } => {
+                let transport = self.protocols.at(Layer::Transport);
+                *proto = match transport.map_or("", |protocol| protocol.name) {
+                    "tcp" => 6,
+                    "udp" => 17,
+                    "udplite" => 136,
+                    "sctp" => 132,
+                    "dccp" => 33,
+                    "esp" => 50,
+                    "ah" => 51,
+                    _ => 0,
+                };
+            }
             _ => {}
         }
         Some(stmt)

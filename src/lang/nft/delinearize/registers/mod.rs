@@ -416,6 +416,7 @@ impl Machine<'_> {
             Expression::Match(extension) => Ok(Some(Stmt::Xt {
                 kind: XtKind::Match,
                 extension: extension.clone(),
+                proto: 0,
             })),
             Expression::Target(extension) => {
                 let watcher = self.view.family() == Family::Bridge
@@ -428,6 +429,7 @@ impl Machine<'_> {
                 Ok(Some(Stmt::Xt {
                     kind,
                     extension: extension.clone(),
+                    proto: 0,
                 }))
             }
             Expression::Unknown(unknown) => Ok(Some(Stmt::Unknown(unknown.clone()))),

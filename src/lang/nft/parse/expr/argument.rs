@@ -3,7 +3,7 @@
 use super::{Side, payload};
 use crate::lang::nft::ast::{Expr, Kind};
 use crate::lang::nft::parse::Parsed;
-use crate::lang::nft::parse::cursor::Parser;
+use crate::lang::nft::parse::cursor::{Parser, VALUE};
 use crate::lang::nft::parse::keyword::Kw;
 use crate::lang::nft::parse::lexer::Kind as Token;
 
@@ -21,17 +21,6 @@ impl Parser<'_> {
         if !is_header && let Some(word) = self.word_value() {
             return Ok(word);
         }
-        // nft prints `ip protocol set tcp`, but does not read it: `tcp` has to have a field there.
-        if let Some(number) = super::rhs::protocol_number(kw) {
-            let next = self.peek_second();
-            let field = payload::protocol(kw).and_then(|protocol| protocol.field(next.kw.text()));
-            let is_field =
-                field.is_some() || matches!(next.kw, Kw::Option | Kw::Chunk | Kw::ParamProblem);
-            if !is_field {
-                let span = self.bump().span;
-                return Ok(super::rhs::protocol_value(number).at(span));
-            }
-        }
         // Of what can be matched, extension headers, `fib` and `ipsec` are not taken here.
         if matches!(
             kw,
@@ -45,21 +34,42 @@ impl Parser<'_> {
                 | Kw::Mh
                 | Kw::Fib
         ) {
-            return self.unexpected(&["a value"], &[]);
+            return self.unexpected(&[VALUE], &[]);
         }
         self.primary()
+    }
+
+    /// What stands behind `set`. nft prints `ip protocol set tcp`, but does not read it, as `tcp` has to have a field
+    /// there; here the protocol is meant where no field follows.
+    pub(in crate::lang::nft::parse) fn set_argument(&mut self) -> Parsed<Expr> {
+        let kw = self.kw();
+        if let Some(number) = super::rhs::protocol_number(kw) {
+            let next = self.peek_second();
+            let field = payload::protocol(kw).and_then(|protocol| protocol.field(next.kw.text()));
+            let is_field =
+                field.is_some() || matches!(next.kw, Kw::Option | Kw::Chunk | Kw::ParamProblem);
+            if !is_field {
+                let span = self.bump().span;
+                return Ok(super::rhs::protocol_value(number).at(span));
+            }
+        }
+        self.argument()
     }
 
     /// A value, a map, a range, a prefix, or words with commas between them.
     pub(in crate::lang::nft::parse) fn argument(&mut self) -> Parsed<Expr> {
         self.nested(|parser| {
             let start = parser.here();
+            // In lists words stand, no numbers.
+            let is_word = !parser.at_kind(Token::Number);
             let first = parser.operations(Side::Argument)?;
             match parser.kind() {
-                Token::Comma if matches!(first.kind, Kind::Symbol(_)) => {
-                    // A comma may belong to what follows (`random, persistent` have none before them).
+                Token::Comma if is_word && matches!(first.kind, Kind::Symbol(_)) => {
                     let mut list = vec![first];
                     while parser.eat(Token::Comma) {
+                        if parser.at_kind(Token::Number) {
+                            return parser.unexpected(&["a word"], &[]);
+                        }
                         let item = match parser.symbol()? {
                             Some(symbol) => symbol,
                             None => match parser.word_value() {
@@ -86,6 +96,7 @@ impl Parser<'_> {
             if !parser.eat_kw(Kw::Map) {
                 return Ok(key);
             }
+            parser.compared = key.dtype.basic();
             let mappings = if parser.at_kind(Token::OpenBrace) {
                 parser.set_literal()?
             } else {

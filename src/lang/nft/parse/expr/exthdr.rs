@@ -78,7 +78,7 @@ impl Parser<'_> {
             }
             None => {
                 let fields = header.fields.iter();
-                let words: Vec<&str> = fields
+                let words: Vec<&'static str> = fields
                     .map(|field| field.token.split('[').next().unwrap_or_default())
                     .filter(|token| !token.is_empty())
                     .collect();

@@ -114,7 +114,7 @@ impl Parser<'_> {
                 Ok(expr)
             }
             None => {
-                let words: Vec<&str> = keys::META.iter().map(|key| key.token).collect();
+                let words: Vec<&'static str> = keys::META.iter().map(|key| key.token).collect();
                 self.unexpected(&[], &words)
             }
         }
@@ -251,7 +251,9 @@ impl Parser<'_> {
         }
         let next = self.peek_second();
         if !matches!(next.kw, Kw::In | Kw::Out) {
-            return self.meta_unqualified();
+            let expr = self.meta_unqualified()?;
+            self.no_word_of(Scope::Ipsec)?;
+            return Ok(expr);
         }
         self.bump();
         let direction = u8::from(self.bump().kw == Kw::Out);

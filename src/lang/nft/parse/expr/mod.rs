@@ -46,6 +46,7 @@ impl Parser<'_> {
     pub(super) fn map(&mut self, key: Expr) -> Parsed<Expr> {
         let start = key.span;
         self.expect_kw(Kw::Map)?;
+        self.compared = key.dtype.basic();
         let mappings = self.rhs()?;
         Ok(self.mapped(key, mappings).at(self.since(start)))
     }
@@ -179,84 +180,42 @@ impl Parser<'_> {
             }
             kw if UNQUALIFIED_META.contains(&kw) => self.meta_unqualified()?,
             kw if payload::protocol(kw).is_some() => self.payload()?,
-            _ => return self.unexpected(&["an expression"], PRIMARY_WORDS),
+            _ => return self.unexpected(&["an expression"], EXPRESSION_WORDS),
         };
         Ok(expr.at(self.since(start)))
     }
 }
 
-/// For the near word in messages: how expressions and statements begin.
-pub(super) const PRIMARY_WORDS: &[&str] = &[
-    "meta",
-    "ct",
-    "socket",
-    "rt",
-    "ipsec",
-    "fib",
-    "osf",
-    "numgen",
-    "jhash",
-    "symhash",
-    "exthdr",
-    "hbh",
-    "rt0",
-    "rt2",
-    "srh",
-    "frag",
-    "dst",
-    "mh",
-    "ether",
-    "vlan",
-    "arp",
-    "ip",
-    "ip6",
-    "icmp",
-    "icmpv6",
-    "igmp",
-    "ah",
-    "esp",
-    "comp",
-    "udp",
-    "udplite",
-    "tcp",
-    "dccp",
-    "sctp",
-    "th",
-    "iif",
-    "iifname",
-    "oif",
-    "oifname",
-    "iifgroup",
-    "oifgroup",
-    "mark",
-    "skuid",
-    "skgid",
-    "pkttype",
-    "accept",
-    "drop",
-    "continue",
-    "return",
-    "jump",
-    "goto",
-    "counter",
-    "limit",
-    "quota",
-    "log",
-    "reject",
-    "snat",
-    "dnat",
-    "masquerade",
-    "redirect",
-    "tproxy",
-    "queue",
-    "dup",
-    "fwd",
-    "add",
-    "update",
-    "delete",
-    "synproxy",
-    "notrack",
-    "meter",
-    "flow",
-    "comment",
+/// Whether an expression can begin with that keyword.
+pub(super) fn starts_expression(kw: Kw) -> bool {
+    matches!(
+        kw,
+        Kw::Meta
+            | Kw::Ct
+            | Kw::Socket
+            | Kw::Rt
+            | Kw::Ipsec
+            | Kw::Fib
+            | Kw::Osf
+            | Kw::Numgen
+            | Kw::Jhash
+            | Kw::Symhash
+            | Kw::Exthdr
+            | Kw::Hbh
+            | Kw::Rt0
+            | Kw::Rt2
+            | Kw::Srh
+            | Kw::Frag
+            | Kw::Dst
+            | Kw::Mh
+    ) || payload::protocol(kw).is_some()
+        || UNQUALIFIED_META.contains(&kw)
+}
+
+/// How expressions begin.
+pub(super) const EXPRESSION_WORDS: &[&str] = &[
+    "meta", "ct", "socket", "rt", "ipsec", "fib", "osf", "numgen", "jhash", "symhash", "exthdr",
+    "hbh", "rt0", "rt2", "srh", "frag", "dst", "mh", "ether", "vlan", "arp", "ip", "ip6", "icmp",
+    "icmpv6", "igmp", "ah", "esp", "comp", "udp", "udplite", "tcp", "dccp", "sctp", "th", "iif",
+    "iifname", "oif", "oifname", "iifgroup", "oifgroup", "mark", "skuid", "skgid", "pkttype",
 ];

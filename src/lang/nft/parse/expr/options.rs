@@ -196,7 +196,8 @@ impl Parser<'_> {
         self.expect_kw(Kw::Chunk)?;
         let token = self.peek();
         let Some(header) = exthdr::by_name(&exthdr::SCTP_CHUNKS, self.text(token.span)) else {
-            let words: Vec<&str> = exthdr::SCTP_CHUNKS.iter().map(|chunk| chunk.name).collect();
+            let words: Vec<&'static str> =
+                exthdr::SCTP_CHUNKS.iter().map(|chunk| chunk.name).collect();
             return self.unexpected(&[], &words);
         };
         self.bump();

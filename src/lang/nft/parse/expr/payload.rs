@@ -67,7 +67,7 @@ impl Parser<'_> {
     }
 
     fn unexpected_field<T>(&mut self, protocol: &'static Protocol, kw: Kw) -> Parsed<T> {
-        let mut words: Vec<&str> = protocol
+        let mut words: Vec<&'static str> = protocol
             .fields
             .iter()
             .filter(|field| field.len > 0 && field.meta_key.is_none())

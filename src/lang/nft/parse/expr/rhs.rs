@@ -5,7 +5,7 @@ use crate::lang::nft::ast::{Expr, Kind, Op};
 use crate::lang::nft::datatype::{self as types, DataType};
 use crate::lang::nft::number::{Num, Order};
 use crate::lang::nft::parse::Parsed;
-use crate::lang::nft::parse::cursor::Parser;
+use crate::lang::nft::parse::cursor::{Parser, VALUE};
 use crate::lang::nft::parse::keyword::{Kw, Scope};
 use crate::lang::nft::parse::lexer::Kind as Token;
 
@@ -76,7 +76,7 @@ impl Parser<'_> {
             self.bump();
             return Ok(protocol_value(number).at(token.span));
         }
-        self.unexpected(&["a value"], &[])
+        self.unexpected(&[VALUE], &[])
     }
 
     /// A value, maybe with a range or prefix.
@@ -174,6 +174,7 @@ impl Parser<'_> {
         if op != Op::Implicit {
             self.bump();
         }
+        self.compared = left.dtype.basic();
         if matches!(self.kind(), Token::OpenBrace | Token::At) {
             let right = self.rhs()?;
             return Ok(Expr::relational(op, left, right).at(self.since(start)));

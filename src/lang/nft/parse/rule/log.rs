@@ -31,6 +31,14 @@ impl Parser<'_> {
         self.bump();
         let mut words = LogWords::default();
         loop {
+            self.offer(&[
+                "prefix",
+                "level",
+                "group",
+                "snaplen",
+                "queue-threshold",
+                "flags",
+            ]);
             match self.kw() {
                 Kw::Prefix => {
                     self.bump();
@@ -122,6 +130,7 @@ impl Parser<'_> {
         self.bump();
         let mut flags = 0;
         let mut expr = None;
+        self.offer(&["to", "flags", "num", "bypass", "fanout"]);
         if self.eat_kw(Kw::To) {
             expr = Some(self.queue_expr()?);
         } else if self.eat_kw(Kw::Flags) {

@@ -7,11 +7,12 @@ mod stateful;
 
 use super::Parsed;
 use super::cursor::Parser;
-use super::expr::{PRIMARY_WORDS, UNQUALIFIED_META};
+use super::expr::{EXPRESSION_WORDS, starts_expression};
 use super::keyword::{Kw, Scope};
 use super::lexer::Kind as Token;
 use crate::lang::nft::ast::{Expr, ExthdrOp, Kind, XtKind};
 use crate::lang::nft::syntax::{At, Diagnostic, ObjectRef, RejectWith, Rule, Span, Statement};
+use crate::lang::nft::{keys, protocol};
 
 /// `NFT_OBJECT_*`
 pub(super) mod object {
@@ -28,6 +29,38 @@ pub(super) mod object {
 /// `NFT_META_SECMARK`, `NFT_CT_HELPER`
 const META_SECMARK: u32 = 14;
 const CT_HELPER: u32 = 6;
+
+/// How statements begin that are no matches.
+const STATEMENT_WORDS: &[&str] = &[
+    "accept",
+    "drop",
+    "continue",
+    "return",
+    "jump",
+    "goto",
+    "counter",
+    "limit",
+    "quota",
+    "log",
+    "reject",
+    "snat",
+    "dnat",
+    "masquerade",
+    "redirect",
+    "tproxy",
+    "queue",
+    "dup",
+    "fwd",
+    "add",
+    "update",
+    "delete",
+    "synproxy",
+    "notrack",
+    "meter",
+    "flow",
+    "reset",
+    "comment",
+];
 
 impl Parser<'_> {
     /// Statements up to the end of the line; at least one.
@@ -117,7 +150,10 @@ impl Parser<'_> {
 
     /// `{ rule; rule; }`
     fn inline_chain(&mut self) -> Parsed<Vec<Rule>> {
-        self.expect(Token::OpenBrace)?;
+        let brace = self.expect(Token::OpenBrace)?.span;
+        if !self.variables.may_open() {
+            return self.error(brace, "too many chains inside each other");
+        }
         let base = self.open_braces();
         self.variables.open_block();
         let mut rules = Vec::new();
@@ -126,12 +162,13 @@ impl Parser<'_> {
             if self.eat_separator() {
                 continue;
             }
+            let start = self.here();
             let rule = self.rule().and_then(|rule| self.separator().map(|()| rule));
             match rule {
                 Ok(rule) => rules.push(rule),
                 Err(_) => {
                     failed = true;
-                    self.recover(base);
+                    self.recover(base, start);
                 }
             }
         }
@@ -147,12 +184,11 @@ impl Parser<'_> {
 
     /// A match, a verdict map, or a value that is set.
     fn expression_statement(&mut self) -> Parsed<Statement> {
+        self.offer(STATEMENT_WORDS);
         let starts_match = match self.kind() {
             Token::Word => {
                 let kw = self.kw();
-                !kw.is_reserved(self.scope)
-                    || UNQUALIFIED_META.contains(&kw)
-                    || PRIMARY_WORDS.contains(&kw.text())
+                !kw.is_reserved(self.scope) || starts_expression(kw)
             }
             Token::Comma | Token::Newline | Token::Semicolon | Token::CloseBrace | Token::End => {
                 false
@@ -160,13 +196,15 @@ impl Parser<'_> {
             _ => true,
         };
         if !starts_match {
-            return self.unexpected(&["a statement"], PRIMARY_WORDS);
+            return self.unexpected(&["a statement"], EXPRESSION_WORDS);
         }
         let expr = self.expression()?;
+        self.offer(&["set", "vmap", "map"]);
         match self.kw() {
             Kw::Set => return self.setting(expr),
             Kw::Vmap => {
                 self.bump();
+                self.compared = expr.dtype.basic();
                 let mappings = if self.at_kind(Token::OpenBrace) {
                     self.verdict_map()?
                 } else {
@@ -194,7 +232,22 @@ impl Parser<'_> {
         use super::suggest;
         let message = format!("`{}` begins no statement", suggest::short(word));
         let mut diagnostic = Diagnostic::new(span, message);
-        if let Some(near) = suggest::near(word, PRIMARY_WORDS.iter().copied()) {
+        let headers: Vec<&str> = protocol::PROTOCOLS
+            .iter()
+            .filter(|protocol| protocol.field(word).is_some())
+            .map(|protocol| protocol.name)
+            .take(4)
+            .collect();
+        let words = EXPRESSION_WORDS.iter().chain(STATEMENT_WORDS).copied();
+        let meta = keys::META.iter().any(|key| key.token == word);
+        let ct = keys::CT.iter().any(|key| key.token == word);
+        if !headers.is_empty() {
+            let words: Vec<String> = headers.iter().map(|h| format!("`{h} {word}`")).collect();
+            diagnostic = diagnostic.help(format!("write {}", suggest::or_list(&words)));
+        } else if meta || ct {
+            let head = if meta { "meta" } else { "ct" };
+            diagnostic = diagnostic.help(format!("write `{head} {word}`"));
+        } else if let Some(near) = suggest::near(word, words) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
         self.fail(diagnostic)
@@ -203,7 +256,10 @@ impl Parser<'_> {
     /// `EXPR set VALUE`; the word has been seen.
     fn setting(&mut self, expr: Expr) -> Parsed<Statement> {
         let set = self.expect_kw(Kw::Set)?;
-        let value = self.argument()?;
+        let value = match expr.kind {
+            Kind::Payload(_) => self.set_argument()?,
+            _ => self.argument()?,
+        };
         Ok(match expr.kind {
             Kind::Meta { key } if key == META_SECMARK && !matches!(value.kind, Kind::Ct { .. }) => {
                 Statement::Object(ObjectRef {
@@ -254,6 +310,7 @@ impl Parser<'_> {
 
     fn reject(&mut self) -> Parsed<Statement> {
         self.bump();
+        self.offer(&["with"]);
         if !self.eat_kw(Kw::With) {
             return Ok(Statement::Reject(RejectWith::Default));
         }
@@ -287,7 +344,7 @@ impl Parser<'_> {
     }
 
     fn xt(&mut self) -> Parsed<Statement> {
-        let start = self.bump().span;
+        self.bump();
         let kind = self.name("`match`, `target` or `watcher`")?;
         let name = self.string("the name of an extension")?;
         let kind = match &*kind.value {
@@ -296,7 +353,6 @@ impl Parser<'_> {
             "watcher" => XtKind::Watcher,
             _ => return self.error(kind.span, "expected `match`, `target` or `watcher`"),
         };
-        let _ = start;
         Ok(Statement::Xt {
             kind,
             name: At::new(name.value.into(), name.span),

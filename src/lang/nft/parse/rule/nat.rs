@@ -40,6 +40,7 @@ impl Parser<'_> {
 
     /// `random,persistent`; nothing where no flag stands.
     fn nat_flags(&mut self) -> Parsed<Option<u32>> {
+        self.offer(&["random", "fully-random", "persistent"]);
         let Some(mut flags) = nat_flag(self.kw()) else {
             return Ok(None);
         };
@@ -61,6 +62,7 @@ impl Parser<'_> {
             Kw::Snat => NatKind::Snat,
             _ => NatKind::Dnat,
         };
+        self.offer(&["to", "ip", "ip6", "prefix"]);
         let family = self.key_family();
         let (mut addr_port, mut prefix, mut interval) = (false, false, false);
         let mut to = true;
@@ -121,6 +123,7 @@ impl Parser<'_> {
             _ => NatKind::Redirect,
         };
         let mut port = None;
+        self.offer(&["to"]);
         if self.eat_kw(Kw::To) {
             match kind {
                 NatKind::Masquerade => {

@@ -24,6 +24,7 @@ impl Parser<'_> {
             Kw::Counter => {
                 let mut counter = Counter::default();
                 loop {
+                    self.offer(&["packets", "bytes", "name"]);
                     match self.kw() {
                         Kw::Packets => {
                             self.bump();

@@ -79,7 +79,7 @@ impl NameTable {
 
 /// All name tables that routes and rules are printed with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Names {
+pub struct RouteNames {
     /// `rt_tables`
     pub tables: NameTable,
     /// `rt_protos`
@@ -96,16 +96,16 @@ pub struct Names {
     pub ip_protocols: NameTable,
 }
 
-impl Default for Names {
-    fn default() -> Names {
-        Names::built_in()
+impl Default for RouteNames {
+    fn default() -> RouteNames {
+        RouteNames::built_in()
     }
 }
 
-impl Names {
+impl RouteNames {
     /// Without any configuration file.
-    pub fn built_in() -> Names {
-        Names {
+    pub fn built_in() -> RouteNames {
+        RouteNames {
             tables: NameTable::of(&[(255, "local"), (254, "main"), (253, "default")]),
             protocols: NameTable::of(&[
                 (0, "unspec"),
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn files_add_and_replace() {
-        let mut names = Names::built_in();
+        let mut names = RouteNames::built_in();
         names.tables.add_file(
             "# comment\n\n100\tblue # why\n0x65 green\n254 primary\n-1 no\nbad\n7 never",
             u32::MAX,
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn unnamed_numbers_stay_numbers() {
-        let mut names = Names::built_in();
+        let mut names = RouteNames::built_in();
         names
             .ip_protocols
             .add_protocols("ip 0 IP # x\ntcp\t6\tTCP\n");

@@ -1,0 +1,168 @@
+//! `hookscope trace`: which way a packet goes, by simulation.
+
+use super::packet::{PacketArgs, parse_line};
+use super::{Global, machine};
+use anyhow::Context;
+use clap::Args;
+use hookscope::flow::words::Words;
+use hookscope::flow::{Question, Simulator, World};
+use hookscope::model::Snapshot;
+use hookscope::session::snapshot;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    #[command(flatten)]
+    packet: PacketArgs,
+    /// Print one JSON object (a packet a line)
+    #[arg(short, long)]
+    json: bool,
+    /// Packets from a file, one a line, in these options
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["src", "dst", "hex"])]
+    batch: Option<PathBuf>,
+}
+
+pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    let now = now();
+    let mut questions: Vec<anyhow::Result<Question>> = Vec::new();
+    match &args.batch {
+        Some(path) => {
+            let text = read(path)?;
+            for line in text.lines().filter(|line| !is_blank(line)) {
+                questions.push(parse_line(line).map(|packet| packet.question(now)));
+            }
+        }
+        None => questions.push(Ok(args.packet.clone().question(now))),
+    }
+    let picture = picture(global)?;
+    let evidence = evidence(&picture, global);
+    let simulator = Simulator::new(World {
+        ruleset: &picture.ruleset,
+        network: &picture.network,
+        flows: &picture.flows,
+        ipsets: &picture.ipsets,
+        legacy: &picture.legacy,
+    });
+    let words = Words::new(&simulator, &picture.ruleset, &picture.names);
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut failed = false;
+    let many = args.batch.is_some();
+    for question in questions {
+        let answer = question.and_then(|question| {
+            let trace = simulator.trace(&question)?;
+            Ok((question, trace))
+        });
+        match answer {
+            Ok((question, trace)) if args.json => {
+                let value = words.json(&trace, question.iif.as_deref(), &evidence);
+                writeln!(out, "{value}")?;
+            }
+            Ok((question, trace)) => {
+                for line in words.lines(&trace, question.iif.as_deref(), width()) {
+                    writeln!(out, "{line}")?;
+                }
+                if many {
+                    writeln!(out)?;
+                }
+            }
+            Err(error) if many && args.json => {
+                failed = true;
+                writeln!(out, "{}", json!({"error": format!("{error:#}")}))?;
+            }
+            Err(error) if many => {
+                failed = true;
+                writeln!(out, "error: {error:#}\n")?;
+            }
+            Err(error) => {
+                out.flush()?;
+                let _ = writeln!(io::stderr(), "hookscope: error: {error:#}");
+                return Ok(ExitCode::from(2));
+            }
+        }
+    }
+    if !args.json {
+        for line in evidence_lines(&evidence) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    out.flush()?;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn is_blank(line: &str) -> bool {
+    line.trim().is_empty() || line.trim_start().starts_with('#')
+}
+
+pub fn read(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read '{}'", path.display()))
+}
+
+/// Nanoseconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}
+
+/// Everything that decides, from the kernel or from a file.
+pub fn picture(global: &Global) -> anyhow::Result<Snapshot> {
+    match &global.snapshot {
+        Some(path) => Ok(snapshot::open(path)?),
+        None => snapshot::take(global.netns.clone()).map_err(machine::explain),
+    }
+}
+
+/// What an answer rests on, and what nobody looked at.
+pub fn evidence(picture: &Snapshot, global: &Global) -> Value {
+    let age = SystemTime::now()
+        .duration_since(picture.taken)
+        .map_or(0, |age| age.as_secs());
+    let mut unseen = vec![
+        "BPF programs at XDP, tc, cgroups and netfilter hooks".to_owned(),
+        "other network namespaces".to_owned(),
+        "packets that a flowtable or hardware forwards by itself".to_owned(),
+    ];
+    unseen.extend(picture.missing.iter().cloned());
+    json!({
+        "source": if global.snapshot.is_some() { "snapshot" } else { "live" },
+        "host": picture.host,
+        "kernel": picture.kernel,
+        "generation": picture.ruleset.generation,
+        "age_seconds": age,
+        "staged": false,
+        "not_looked_at": unseen,
+    })
+}
+
+fn evidence_lines(evidence: &Value) -> Vec<String> {
+    let source = match evidence["source"].as_str() {
+        Some("snapshot") => format!(
+            "a snapshot of {}, {} s old",
+            evidence["host"].as_str().unwrap_or(""),
+            evidence["age_seconds"]
+        ),
+        _ => "the running kernel".to_owned(),
+    };
+    let mut lines = vec![format!(
+        "rests on {source}, generation {}",
+        evidence["generation"]
+    )];
+    lines.push("not looked at: BPF programs, other namespaces, offloaded flows".to_owned());
+    lines
+}
+
+fn width() -> usize {
+    crossterm::terminal::size()
+        .map_or(80, |(columns, _)| usize::from(columns))
+        .max(40)
+}
