@@ -90,9 +90,18 @@ fn what_is_staged_by_keys_is_what_the_kernel_gets() {
         assert_eq!(ruleset(), NEW);
         pty.write("1");
         pty.wait_text("tcp dport 2222 accept");
+        // The journal has it, and takes it back.
+        pty.write("3");
+        pty.wait_text("R takes the last one back");
+        pty.write("R");
+        pty.wait_text("Take it back?");
+        pty.write("\r");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(ruleset(), OLD);
+        pty.wait_text("undone");
         pty.write("q");
         assert!(pty.ended(Duration::from_secs(10)).is_some());
-        assert_eq!(ruleset(), NEW);
+        assert_eq!(ruleset(), OLD);
     });
 }
 

@@ -182,6 +182,7 @@ actions! {
     ClearChanges   "clear-changes"     "clear"         27 true  "take all changes out of the change set";
     Keep           "keep"              "keep"           3 true  "confirm the commit that waits";
     RollBack       "roll-back"         "take back"      3 true  "take the commit back that waits for confirmation";
+    UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
     ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
     NewLine        "new-line"          "new line"       0 false "begin a new line";
 

@@ -259,7 +259,8 @@ impl State {
             | Action::Commit
             | Action::ClearChanges
             | Action::Keep
-            | Action::RollBack => screen::changes::update::enabled(self, action),
+            | Action::RollBack
+            | Action::UndoCommit => screen::changes::update::enabled(self, action),
             Action::OpenItem if self.screen == Screen::Routes => {
                 screen::routes::update::enabled(self, action)
             }
@@ -496,7 +497,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Commit
         | Action::ClearChanges
         | Action::Keep
-        | Action::RollBack => screen::changes::update::perform_anywhere(state, action, effects),
+        | Action::RollBack
+        | Action::UndoCommit => screen::changes::update::perform_anywhere(state, action, effects),
         Action::NextScreen => turn_screen(state, 1),
         Action::PreviousScreen => turn_screen(state, Screen::ALL.len() - 1),
         _ => match state.screen {

@@ -1,7 +1,7 @@
 //! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
 
 use crate::model::Names;
-use crate::session::changes::{Problem, Window};
+use crate::session::changes::{Past, Problem, Window};
 use crate::stage::change::Change;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,10 @@ pub enum Request {
     RollBack,
     /// Is there a commit that waits?
     Window,
+    /// Take the last commit back that stands.
+    UndoCommit,
+    /// The commits of the journal.
+    History,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub enum Reply {
         outcome: Result<Vec<String>, Problem>,
     },
     Kept(Result<(), String>),
-    RolledBack(Result<(), String>),
+    /// With what could not be restored.
+    RolledBack(Result<Vec<String>, String>),
     Window(Option<Window>),
+    History(Vec<Past>),
 }

@@ -2,7 +2,7 @@
 
 use super::sample::{Bench, network, picture, ruleset};
 use super::{bench, check};
-use hookscope::session::changes::{Problem, Window, Wrong};
+use hookscope::session::changes::{Past, Problem, Window, Wrong};
 use hookscope::tui::job::Answer;
 use hookscope::tui::request::{Reply, Request};
 use hookscope::tui::{Effect, Event};
@@ -215,9 +215,40 @@ fn a_commit_is_asked_for_and_waits_for_confirmation() {
     assert!(!bench.effects.iter().any(|e| matches!(e, Effect::Quit)));
     bench.keys("esc B");
     assert!(matches!(request(&bench), Request::RollBack));
-    reply(&mut bench, Reply::RolledBack(Ok(())));
+    reply(&mut bench, Reply::RolledBack(Ok(Vec::new())));
     assert!(!bench.screen().contains("to keep"));
     assert!(bench.screen().contains("taken back"));
+}
+
+#[test]
+fn commits_are_listed_and_the_last_one_can_be_taken_back() {
+    let past = |number, fate: &str, stands| Past {
+        number,
+        when: "11-22 18:50".into(),
+        who: "root from 192.0.2.1".into(),
+        what: format!("delete rule ip guard input handle {number} (and 2 more)"),
+        fate: fate.into(),
+        stands,
+    };
+    let history = vec![past(3, "taken back", false), past(2, "kept", true)];
+    let mut bench = bench(80, 24);
+    bench.keys("3 R");
+    assert!(bench.state.overlay.is_none(), "nothing to take back");
+    bench.tick(1);
+    assert!(matches!(request(&bench), Request::History));
+    reply(&mut bench, Reply::History(history));
+    check("changes-history", &bench);
+    bench.keys("R");
+    assert!(bench.screen().contains("Commit 2 of"), "{}", bench.screen());
+    bench.keys("enter");
+    assert!(matches!(request(&bench), Request::UndoCommit));
+    let left = vec!["the chain web is gone".to_string()];
+    reply(&mut bench, Reply::RolledBack(Ok(left)));
+    assert!(
+        bench
+            .screen()
+            .contains("not restored: the chain web is gone")
+    );
 }
 
 #[test]

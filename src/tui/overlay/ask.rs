@@ -1,9 +1,10 @@
 //! A question before something that cannot be taken back by a key: committing, and leaving with work undone.
 
 use super::Overlay;
+use crate::session::changes::Past;
 use crate::tui::action::Action;
 use crate::tui::app::State;
-use crate::tui::clean::wrap;
+use crate::tui::clean::{clean, wrap};
 use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::screen::changes;
@@ -24,6 +25,8 @@ pub enum Question {
         window: bool,
     },
     Quit,
+    /// The last commit of the journal.
+    UndoCommit,
 }
 
 pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -36,6 +39,10 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             let confirm = window.then_some(WINDOW);
             state.overlay = None;
             changes::update::commit(state, confirm, effects);
+        }
+        (Action::Accept, Question::UndoCommit) => {
+            state.overlay = None;
+            changes::update::undo_commit(state, effects);
         }
         (Action::Accept, Question::Quit) => effects.push(Effect::Quit),
         _ => {}
@@ -75,6 +82,23 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
                 ));
             }
             ("Commit?", "⏎ commit · w confirm window · esc back")
+        }
+        Question::UndoCommit => {
+            let last = state.changes.history.iter().find(|past| past.stands);
+            if let Some(past) = last {
+                let Past {
+                    number,
+                    when,
+                    who,
+                    what,
+                    ..
+                } = past;
+                let text = format!("Commit {number} of {when} by {who}: {what}");
+                lines.push((Meaning::Text, clean(&text).into_owned()));
+            }
+            let text = "What others changed since then stays.";
+            lines.push((Meaning::Dim, text.into()));
+            ("Take it back?", "⏎ take back · esc leave it")
         }
         Question::Quit => {
             if state.changes.window.is_some() {

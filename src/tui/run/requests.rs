@@ -5,18 +5,29 @@ use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
 use crate::tui::request::{Reply, Request};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The guard on this side: when it is dropped before the commit is confirmed, the commit is taken back.
 pub type Held = Arc<Mutex<Option<Guard>>>;
+
+/// Commits of the journal that are shown.
+const HISTORY: usize = 50;
 
 pub fn run(request: Request, held: &Held) -> Reply {
     let edits = |changes: &[crate::stage::change::Change]| -> Vec<Edit> {
         changes.iter().map(|change| change.edit.clone()).collect()
     };
     let release = || {
-        // Its words are said; what is left is a process that has ended.
-        if let Some(mut guard) = held.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            guard.is_over();
+        let guard = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut guard) = guard {
+            // It has nothing left to do: wait for its end, so that no dead process is left behind.
+            let over = (0..100).any(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                guard.is_over()
+            });
+            if !over {
+                tracing::warn!("the guard of a settled commit still runs");
+            }
         }
     };
     match request {
@@ -55,6 +66,8 @@ pub fn run(request: Request, held: &Held) -> Reply {
             }
             Reply::RolledBack(outcome)
         }
+        Request::UndoCommit => Reply::RolledBack(changes::undo_last()),
+        Request::History => Reply::History(changes::history(HISTORY)),
         Request::Window => {
             let window = changes::window();
             if window.is_none() {

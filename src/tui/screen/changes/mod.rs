@@ -5,6 +5,7 @@
 pub mod render;
 pub mod update;
 
+use crate::session::changes::Past;
 use crate::stage::change::{Change, ChangeSet};
 use crate::tui::widget::list::ListState;
 use std::collections::HashMap;
@@ -50,6 +51,9 @@ pub struct Changes {
     pub trouble: Option<String>,
     pub busy: Option<Busy>,
     pub window: Option<Waiting>,
+    /// The last commits, newest first, and when they were asked for.
+    pub history: Vec<Past>,
+    pub history_asked: Option<Duration>,
     /// What the last commit came to.
     pub last: Option<String>,
 }

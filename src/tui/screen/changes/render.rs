@@ -1,12 +1,14 @@
 //! Drawing the changes: each with what it takes away and puts there, and what the kernel says to it.
 
-use super::{Busy, Verdict};
+use super::{Busy, Verdict, update};
 use crate::stage::change::Change;
+use crate::tui::action::{Action, Layer};
 use crate::tui::app::State;
 use crate::tui::chrome::spinner;
-use crate::tui::clean::{clean, width, wrap};
+use crate::tui::clean::{clean, elide, width, wrap};
 use crate::tui::highlight::highlight;
 use crate::tui::human;
+use crate::tui::key;
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
 use ratatui::Frame;
@@ -19,7 +21,10 @@ const WIDE: u16 = 130;
 pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let theme = state.theme();
     let changes = &state.changes;
-    let (left, right) = panes(body);
+    let (left, right, past) = panes(state, body);
+    if let Some(past) = past {
+        history(state, frame, past);
+    }
     let count = match changes.set.len() {
         0 => "Changes".to_string(),
         count => human::plural(count, "change", "changes"),
@@ -34,7 +39,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     paint::title(frame, theme, left, true, &count, &remark);
     let inner = paint::inside(left);
     if changes.set.is_empty() {
-        nothing(state, frame, paint::inside(body));
+        nothing(state, frame, inner);
         return;
     }
     let (lines, starts) = lines(state, inner);
@@ -57,25 +62,70 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     }
     paint::scrollbar(frame, theme, inner, offset, lines.len());
     if let Some(right) = right {
-        paint::divider(frame, theme, body, right.x - 1, &[]);
+        paint::divider(frame, theme, right, right.x - 1, &[]);
         commands(state, frame, right);
     }
 }
 
-fn panes(body: Rect) -> (Rect, Option<Rect>) {
-    if body.width < WIDE {
-        return (body, None);
+/// The changes, the commands beside them where there is room, the history below where there is one.
+fn panes(state: &State, body: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
+    let lines = state
+        .changes
+        .history
+        .len()
+        .min(usize::from(body.height) / 4) as u16;
+    let height = if lines == 0 { 0 } else { lines + 1 };
+    let upper = paint::rows(body, 0, body.height.saturating_sub(height));
+    let past = (height > 0).then(|| paint::rows(body, upper.height, height));
+    if body.width < WIDE || state.changes.set.is_empty() {
+        return (upper, None, past);
     }
     let left = Rect {
-        width: body.width / 2,
-        ..body
+        width: upper.width / 2,
+        ..upper
     };
     let right = Rect {
         x: left.right() + 1,
-        width: body.width - left.width - 1,
-        ..body
+        width: upper.width - left.width - 1,
+        ..upper
     };
-    (left, Some(right))
+    (left, Some(right), past)
+}
+
+/// The last commits and what became of them, the newest first.
+fn history(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let theme = state.theme();
+    let keys = state
+        .settings
+        .keymap
+        .keys(&[Layer::Changes], Action::UndoCommit);
+    let remark = match keys {
+        Some(keys) if update::enabled(state, Action::UndoCommit) => {
+            format!("{} takes the last one back", key::show(keys))
+        }
+        _ => String::new(),
+    };
+    let remark = [Span::styled(remark, theme.style(Meaning::Dim))];
+    paint::title(frame, theme, area, false, "Committed", &remark);
+    let inner = paint::inside(area);
+    for (place, past) in state.changes.history.iter().enumerate() {
+        if place >= usize::from(inner.height) {
+            break;
+        }
+        let meaning = match past.fate.as_str() {
+            "kept" => Meaning::Good,
+            "waits" => Meaning::Warning,
+            _ => Meaning::Dim,
+        };
+        let dim = theme.style(Meaning::Dim);
+        let mut spans = vec![
+            Span::styled(format!(" {:>3}  {}  ", past.number, past.when), dim),
+            Span::styled(format!("{:<10}  ", past.fate), theme.style(meaning)),
+            Span::styled(format!("{}  ", elide(&past.who, 16)), dim),
+        ];
+        spans.extend(paint::syntax(theme, &clean(&past.what), ""));
+        paint::put(frame, paint::row(inner, place as u16), spans);
+    }
 }
 
 fn summary(state: &State) -> String {
@@ -102,23 +152,21 @@ fn nothing(state: &State, frame: &mut Frame<'_>, area: Rect) {
     if !lines.is_empty() {
         lines.push(String::new());
     }
-    let key = |action| {
-        let layers = crate::tui::action::Layer::ALL;
-        let keys = state.settings.keymap.keys(&layers, action);
-        keys.map(crate::tui::key::show).unwrap_or_default()
+    let press = |action| {
+        let keys = state.settings.keymap.keys(&Layer::ALL, action);
+        keys.map(key::show).unwrap_or_default()
     };
-    use crate::tui::action::Action;
-    if !super::update::can_change(state) {
+    if !update::can_change(state) {
         lines.push("Nothing can be changed here: this is a snapshot, or hookscope was started with --read-only.".into());
     } else {
         lines.push(format!(
             "On Explore, with a rule selected: {} edits it, {} deletes it, {} and {} add one after and before it, {} turns the policy of its chain. On elements of a set {} and {} work the same way.",
-            key(Action::Edit), key(Action::Delete), key(Action::AddAfter), key(Action::AddBefore), key(Action::TurnPolicy), key(Action::AddAfter), key(Action::Delete),
+            press(Action::Edit), press(Action::Delete), press(Action::AddAfter), press(Action::AddBefore), press(Action::TurnPolicy), press(Action::AddAfter), press(Action::Delete),
         ));
         lines.push(String::new());
         lines.push(format!(
             "{} takes any command of the nft language, such as: add chain ip filter extra",
-            key(Action::Command)
+            press(Action::Command)
         ));
         lines.push(String::new());
         lines.push(
@@ -242,7 +290,7 @@ fn offset(state: &State, lines: &Lines, starts: &[usize], area: Rect) -> usize {
 
 /// The change that is drawn on that line of the body.
 pub fn change_at(state: &State, line: usize) -> Option<usize> {
-    let inner = paint::inside(panes(state.body()).0);
+    let inner = paint::inside(panes(state, state.body()).0);
     let (lines, starts) = lines(state, inner);
     let at = offset(state, &lines, &starts, inner) + line.checked_sub(1)?;
     let (place, _) = lines.get(at)?;

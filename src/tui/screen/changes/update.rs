@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How often to look whether a commit still waits.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How often to look what others have committed.
+const HISTORY: Duration = Duration::from_secs(5);
+
 /// Changes can be made here: not in a snapshot, not when only looking was asked for.
 pub fn can_change(state: &State) -> bool {
     let live = |picture: &crate::session::Picture| matches!(picture.source, Source::Live { .. });
@@ -42,6 +45,11 @@ pub fn enabled(state: &State, action: Action) -> bool {
         Action::Edit => here && changes.selected().is_some_and(|one| has_text(&one.edit)),
         Action::Delete => here && changes.selected().is_some(),
         Action::Keep | Action::RollBack => changes.window.is_some() && changes.busy.is_none(),
+        Action::UndoCommit => {
+            here && changes.busy.is_none()
+                && changes.window.is_none()
+                && changes.history.iter().any(|past| past.stands)
+        }
         _ => false,
     }
 }
@@ -97,6 +105,7 @@ pub fn perform_anywhere(state: &mut State, action: Action, effects: &mut Vec<Eff
             let window = state.settings.remote;
             state.overlay = Some(Overlay::Ask(Question::Commit { window }));
         }
+        Action::UndoCommit => state.overlay = Some(Overlay::Ask(Question::UndoCommit)),
         Action::Keep | Action::RollBack => {
             state.changes.busy = Some(Busy::Ending);
             effects.push(Effect::Kernel(match action {
@@ -129,6 +138,14 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             );
             state.changes.list.act(action, len, height);
         }
+    }
+}
+
+/// The question was answered: take the last commit back.
+pub fn undo_commit(state: &mut State, effects: &mut Vec<Effect>) {
+    if enabled(state, Action::UndoCommit) {
+        state.changes.busy = Some(Busy::Ending);
+        effects.push(Effect::Kernel(Request::UndoCommit));
     }
 }
 
@@ -211,6 +228,10 @@ pub fn changed(state: &mut State) {
 }
 
 pub fn replied(state: &mut State, reply: Reply) {
+    if !matches!(reply, Reply::History(_) | Reply::Window(_)) {
+        // There may be more of it now.
+        state.changes.history_asked = None;
+    }
     match reply {
         Reply::Checked { version, outcome } => {
             state.changes.busy = None;
@@ -243,15 +264,20 @@ pub fn replied(state: &mut State, reply: Reply) {
         Reply::RolledBack(outcome) => {
             state.changes.busy = None;
             match outcome {
-                Ok(()) => {
+                Ok(left) => {
                     state.changes.window = None;
                     state.changes.last = Some("The last commit was taken back.".into());
                     state.notify(Level::Info, "the commit was taken back");
+                    for sentence in left {
+                        let text = format!("not restored: {sentence}");
+                        state.notify(Level::Error, text);
+                    }
                 }
                 Err(error) => state.notify(Level::Error, error),
             }
         }
         Reply::Window(window) => seen(state, window),
+        Reply::History(history) => state.changes.history = history,
     }
 }
 
@@ -363,6 +389,12 @@ fn seen(state: &mut State, window: Option<Window>) {
 /// Time passes: look whether the commit still waits.
 pub fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     let now = state.now;
+    let asked = state.changes.history_asked;
+    let due = asked.is_none_or(|asked| now.saturating_sub(asked) >= HISTORY);
+    if state.screen == Screen::Changes && due && can_change(state) {
+        state.changes.history_asked = Some(now);
+        effects.push(Effect::Kernel(Request::History));
+    }
     let busy = state.changes.busy.is_some();
     if let Some(window) = state.changes.window.as_mut().filter(|_| !busy)
         && now.saturating_sub(window.asked) >= LOOK

@@ -1,6 +1,7 @@
 //! Changing what Explore shows: everything here goes into the change set, nothing to the kernel. And the pending
 //! changes in their place among the rules.
 
+use super::node::Item;
 use super::{Content, Pane};
 use crate::model::{Chain, Policy, Ruleset, Set, Table};
 use crate::stage::change::{self, Anchor, Change, Edit, Line, Place, RuleRef};
@@ -318,6 +319,23 @@ pub(super) fn remark(state: &State, content: &Content<'_>) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Changes of a chain or set, for the tree.
+pub(super) fn pending(state: &State, item: Item<'_>) -> usize {
+    let set = &state.changes.set;
+    let (place, elements) = match item {
+        _ if set.is_empty() => return 0,
+        Item::Chain(table, chain) => (chain_place(table, chain), false),
+        Item::Set(table, of) => (set_place(table, of), true),
+        _ => return 0,
+    };
+    // A chain and a set may have the same name.
+    let is_element =
+        |edit: &Edit| matches!(edit, Edit::AddElement { .. } | Edit::DeleteElement { .. });
+    let changes = set.changes().iter().map(|one| &one.edit);
+    let here = changes.filter(|edit| edit.place() == Some(&place) && is_element(edit) == elements);
+    here.count()
 }
 
 /// The sign of an element that is going to be deleted.
