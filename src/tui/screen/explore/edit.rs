@@ -3,7 +3,7 @@
 
 use super::node::Item;
 use super::{Content, Pane};
-use crate::model::{Chain, Policy, Ruleset, Set, Table};
+use crate::model::{Chain, Elements, Policy, Ruleset, Set, Table};
 use crate::stage::change::{self, Anchor, Change, Edit, Line, Place, RuleRef};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, State};
@@ -11,26 +11,16 @@ use crate::tui::effect::Effect;
 use crate::tui::job::Sort;
 use crate::tui::overlay::editor;
 use crate::tui::screen::changes;
+use crate::tui::text;
 use std::sync::Arc;
 
 /// The lines of the chain on the screen with its new rules among them, and what they were made for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Mixed {
     pub lines: Option<Arc<Vec<Line>>>,
     version: u64,
     chain: Option<Arc<Chain>>,
     place: Option<Place>,
-}
-
-impl Default for Mixed {
-    fn default() -> Mixed {
-        Mixed {
-            lines: None,
-            version: 0,
-            chain: None,
-            place: None,
-        }
-    }
 }
 
 pub fn chain_place(table: &Table, chain: &Chain) -> Place {
@@ -114,6 +104,16 @@ fn pointed(state: &State, ruleset: &Ruleset) -> Option<RuleRef> {
     })
 }
 
+/// The text of the rule under the cursor is not known yet: it has `{ ... }` where a set is written out.
+fn is_half_read(state: &State, ruleset: &Ruleset) -> bool {
+    let Some((table, _, _, rule)) = state.explore.rule(ruleset) else {
+        return false;
+    };
+    let sets = text::rule_references(rule).sets;
+    let mut sets = sets.iter().filter_map(|name| table.set(name));
+    sets.any(|set| set.is_anonymous() && set.elements == Elements::NotRead)
+}
+
 /// The set on the screen, and the element under the cursor.
 fn element(state: &State, ruleset: &Ruleset) -> Option<(Place, Option<String>)> {
     let Content::Elements(table, set) = state.explore.content(ruleset) else {
@@ -182,6 +182,11 @@ pub(super) fn perform(
     effects: &mut Vec<Effect>,
 ) {
     if !enabled(state, ruleset, action) {
+        return;
+    }
+    if action != Action::TurnPolicy && is_half_read(state, ruleset) {
+        let text = "the sets of this rule are still being read; try again in a moment";
+        state.notify(Level::Warning, text);
         return;
     }
     match action {
