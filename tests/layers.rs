@@ -10,10 +10,10 @@ const LAYERS: [(&str, u8); 9] = [
     ("lang", 2),
     ("flow", 3),
     ("stage", 3),
-    ("session", 3),
-    ("lab", 3),
-    ("tui", 4),
-    ("cli", 5),
+    ("session", 4),
+    ("lab", 4),
+    ("tui", 5),
+    ("cli", 6),
 ];
 
 /// Where `unsafe` may stand: what speaks to the kernel, and what changes namespaces.

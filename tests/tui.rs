@@ -4,6 +4,9 @@
 #[path = "tui/sample.rs"]
 mod sample;
 
+#[path = "tui/changes.rs"]
+mod changes;
+
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::model::{Family, Policy, Ruleset};
 use hookscope::session::{Command, Progress};

@@ -17,6 +17,8 @@ pub fn run(global: &Global, demo: Option<&str>) -> anyhow::Result<ExitCode> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
+        // The kernel names the thread that changes the ruleset; others should read who it was.
+        .thread_name("hookscope")
         .build()?;
     let _inside = runtime.enter();
     let session = match snapshot {

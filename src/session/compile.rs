@@ -92,8 +92,18 @@ impl From<KernelError> for Failure {
 
 /// Compile against the ruleset as it is now.
 pub fn compile(commands: Vec<Command>) -> Result<Compiled, Failure> {
+    compile_with(commands, BTreeSet::new()).map(|(compiled, _)| compiled)
+}
+
+/// Compile, and return the ruleset that it was done against, with the rules of `tables` among those that are read.
+pub fn compile_with(
+    commands: Vec<Command>,
+    tables: BTreeSet<(Family, Name)>,
+) -> Result<(Compiled, Ruleset), Failure> {
     let mut socket = Socket::open(Protocol::Netfilter)?;
-    let ruleset = read(&mut socket, &commands)?;
+    let mut with_rules = tables_with_positions(&commands);
+    with_rules.extend(tables);
+    let ruleset = read(&mut socket, &with_rules)?;
     let socket = RefCell::new(socket);
     let elements = |family: Family, table: &str, set: &str| {
         dump::elements(&mut socket.borrow_mut(), family, table, set)
@@ -102,19 +112,24 @@ pub fn compile(commands: Vec<Command>) -> Result<Compiled, Failure> {
     };
     let generation = ruleset.generation;
     match compile::compile(commands, &ruleset, &Machine::new(), &elements) {
-        Ok(compile::Compiled { commands, spans }) => Ok(Compiled {
-            commands,
-            spans,
-            generation,
-        }),
+        Ok(compile::Compiled { commands, spans }) => {
+            let compiled = Compiled {
+                commands,
+                spans,
+                generation,
+            };
+            Ok((compiled, ruleset))
+        }
         Err(wrong) => Err(Failure::Text(wrong)),
     }
 }
 
-/// Tables with what they hold; the rules only of tables where the text counts or names rules.
-fn read(socket: &mut Socket, commands: &[Command]) -> Result<Ruleset, KernelError> {
+/// Tables with what they hold; the rules only of `with_rules`.
+fn read(
+    socket: &mut Socket,
+    with_rules: &BTreeSet<(Family, Name)>,
+) -> Result<Ruleset, KernelError> {
     const ROUNDS: usize = 50;
-    let with_rules = tables_with_positions(commands);
     let mut last = KernelError::Interrupted;
     for _ in 0..ROUNDS {
         let before = dump::generation(socket)?.id;
@@ -141,6 +156,7 @@ fn read(socket: &mut Socket, commands: &[Command]) -> Result<Ruleset, KernelErro
     Err(last)
 }
 
+/// Tables where the text counts or names rules.
 fn tables_with_positions(commands: &[Command]) -> BTreeSet<(Family, Name)> {
     commands
         .iter()

@@ -17,6 +17,11 @@ pub enum Layer {
     Rules,
     Details,
     Routes,
+    Changes,
+    /// Writing a rule or a command.
+    Editor,
+    /// A question with yes and no.
+    Ask,
     /// Help and messages.
     Dialog,
     /// The palette and find.
@@ -26,7 +31,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 11] = [
+    pub const ALL: [Layer; 14] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -35,6 +40,9 @@ impl Layer {
         Layer::Rules,
         Layer::Details,
         Layer::Routes,
+        Layer::Changes,
+        Layer::Editor,
+        Layer::Ask,
         Layer::Dialog,
         Layer::Finder,
         Layer::Prompt,
@@ -51,6 +59,9 @@ impl Layer {
             Layer::Rules => "explore-rules",
             Layer::Details => "explore-details",
             Layer::Routes => "routes",
+            Layer::Changes => "changes",
+            Layer::Editor => "editor",
+            Layer::Ask => "ask",
             Layer::Dialog => "dialog",
             Layer::Finder => "finder",
             Layer::Prompt => "prompt",
@@ -68,6 +79,9 @@ impl Layer {
             Layer::Rules => "Explore: rules and elements",
             Layer::Details => "Explore: details",
             Layer::Routes => "Routes",
+            Layer::Changes => "Changes",
+            Layer::Editor => "Editor",
+            Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
             Layer::Finder => "Palette and find",
             Layer::Prompt => "Search line",
@@ -126,6 +140,7 @@ actions! {
     Mouse          "mouse"             "mouse"          0 true  "give the mouse to the terminal (to select text) or take it back";
     ScreenExplore  "screen-explore"    "explore"        0 true  "go to Explore: tables, chains, rules, sets";
     ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";
+    ScreenChanges  "screen-changes"    "changes"        0 true  "go to Changes: what is staged, validate, commit";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -153,6 +168,23 @@ actions! {
     CopyText       "copy"              "copy"          16 true  "copy this rule or element (over SSH too, by OSC 52)";
     CopyHandle     "copy-handle"       "copy handle"    0 true  "copy the handle of this rule";
     Lookup         "lookup"            "lookup"         4 true  "ask the kernel which route an address takes";
+
+    Edit           "edit"              "edit"          13 true  "write another text for this rule or change; nothing happens before the commit";
+    Delete         "delete"            "delete"        13 true  "stage the deletion of this rule or element, or take a staged change away";
+    AddAfter       "add"               "add"           13 true  "write a new rule after this one, or a new element";
+    AddBefore      "add-before"        "add before"     0 true  "write a new rule before this one";
+    TurnPolicy     "policy"            "policy"        15 true  "stage the other policy for this chain: accept or drop";
+    Command        "command"           "command"       19 true  "write any command of the nft language into the change set";
+    Undo           "undo"              "undo"          17 true  "take back the last change of the change set";
+    Redo           "redo"              "redo"           0 true  "make the last change of the change set again";
+    Validate       "validate"          "validate"       5 true  "have the kernel check the staged changes without making them";
+    Commit         "commit"            "commit"         4 true  "make the staged changes in the kernel, all or none; asks first";
+    ClearChanges   "clear-changes"     "clear"         27 true  "take all changes out of the change set";
+    Keep           "keep"              "keep"           3 true  "confirm the commit that waits";
+    RollBack       "roll-back"         "take back"      3 true  "take the commit back that waits for confirmation";
+    UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
+    ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
+    NewLine        "new-line"          "new line"       0 false "begin a new line";
 
     Accept         "accept"            "go"             1 false "take the selected line";
     Cancel         "cancel"            "close"          2 false "close this, or end the search";

@@ -9,6 +9,8 @@ use super::job::{Answer, Job};
 use super::key::{Key, Sequence};
 use super::keymap::{Keymap, Resolved};
 use super::overlay::Overlay;
+use super::overlay::ask::Question;
+use super::screen::changes::Changes;
 use super::screen::explore::Explore;
 use super::screen::routes::Routes;
 use super::search::Search;
@@ -37,21 +39,25 @@ pub struct Settings {
     pub keymap: Keymap,
     pub keymap_name: String,
     pub read_only: bool,
+    /// Over SSH: a mistake may cut the person off.
+    pub remote: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Screen {
     Explore,
     Routes,
+    Changes,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 2] = [Screen::Explore, Screen::Routes];
+    pub const ALL: [Screen; 3] = [Screen::Explore, Screen::Routes, Screen::Changes];
 
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",
             Screen::Routes => "Routes",
+            Screen::Changes => "Changes",
         }
     }
 }
@@ -88,6 +94,7 @@ pub struct State {
     pub screen: Screen,
     pub explore: Explore,
     pub routes: Routes,
+    pub changes: Changes,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -112,6 +119,7 @@ impl State {
             screen: Screen::Explore,
             explore: Explore::default(),
             routes: Routes::default(),
+            changes: Changes::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -177,6 +185,7 @@ impl State {
         let mut layers = match self.screen {
             Screen::Explore => vec![self.explore.layer(), Layer::Explore],
             Screen::Routes => vec![Layer::Routes],
+            Screen::Changes => vec![Layer::Changes],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -195,6 +204,11 @@ impl State {
     pub fn enabled(&self, action: Action) -> bool {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
+            Action::Search | Action::NextPane | Action::PreviousPane
+                if self.screen == Screen::Changes =>
+            {
+                false
+            }
             Action::Search | Action::NextPane | Action::PreviousPane => match &self.picture {
                 Some(picture) => {
                     self.screen != Screen::Explore || !picture.ruleset.tables.is_empty()
@@ -211,6 +225,7 @@ impl State {
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
+            Action::ScreenChanges => self.screen != Screen::Changes,
             Action::Lookup => self.screen == Screen::Routes,
             Action::Expand
             | Action::Collapse
@@ -223,15 +238,41 @@ impl State {
             | Action::Sort => {
                 self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
             }
+            Action::Edit
+            | Action::Delete
+            | Action::AddAfter
+            | Action::AddBefore
+            | Action::TurnPolicy
+                if self.screen == Screen::Explore =>
+            {
+                screen::explore::update::enabled(self, action)
+            }
+            Action::Edit
+            | Action::Delete
+            | Action::AddAfter
+            | Action::AddBefore
+            | Action::TurnPolicy
+            | Action::Command
+            | Action::Undo
+            | Action::Redo
+            | Action::Validate
+            | Action::Commit
+            | Action::ClearChanges
+            | Action::Keep
+            | Action::RollBack
+            | Action::UndoCommit => screen::changes::update::enabled(self, action),
             Action::OpenItem if self.screen == Screen::Routes => {
                 screen::routes::update::enabled(self, action)
             }
-            Action::OpenItem => screen::explore::update::enabled(self, action),
+            Action::OpenItem => {
+                self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
+            }
             Action::CopyText | Action::CopyHandle => match self.screen {
                 Screen::Explore => screen::explore::update::enabled(self, action),
                 Screen::Routes => {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
+                Screen::Changes => false,
             },
             _ => true,
         }
@@ -253,6 +294,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Tick(now) => {
             state.now = now;
             screen::explore::update::tick(state, &mut effects);
+            screen::changes::update::tick(state, &mut effects);
         }
         Event::Session(SessionEvent::Picture(picture)) => {
             if state.frozen_at.is_some() {
@@ -333,6 +375,8 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
+        Answer::Looked { ticket, wrong } => overlay::editor::looked(state, ticket, wrong),
+        Answer::Reply(reply) => screen::changes::update::replied(state, reply),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);
             screen::explore::update::settle(state);
@@ -369,6 +413,8 @@ fn type_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         if finder.input.key(key) {
             overlay::finder::changed(state, effects);
         }
+    } else if let Some(Overlay::Editor(_)) = &state.overlay {
+        overlay::editor::key(state, key, effects);
     } else if state.overlay.is_none() && state.search.is_editing() {
         if state.search.key(key) {
             super::search::changed(state, effects);
@@ -382,6 +428,8 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Finder(finder)) = &mut state.overlay {
         finder.input.paste(text);
         overlay::finder::changed(state, effects);
+    } else if let Some(Overlay::Editor(_)) = &state.overlay {
+        overlay::editor::paste(state, text, effects);
     } else if state.search.is_editing() {
         state.search.paste(text);
         super::search::changed(state, effects);
@@ -393,7 +441,15 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
 /// Do what an action says. Keys, the palette and the mouse all end here.
 pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     match action {
-        Action::Quit => effects.push(Effect::Quit),
+        Action::Quit => {
+            let asked = matches!(state.overlay, Some(Overlay::Ask(Question::Quit)));
+            let undone = !state.changes.set.is_empty() || state.changes.window.is_some();
+            if undone && !asked {
+                state.overlay = Some(Overlay::Ask(Question::Quit));
+            } else {
+                effects.push(Effect::Quit);
+            }
+        }
         Action::Suspend => effects.push(Effect::Suspend),
         _ if state.overlay.is_some() => in_overlay(state, action, effects),
         _ if state.search.is_editing() => super::search::perform(state, action, effects),
@@ -433,11 +489,22 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::ScreenExplore => state.screen = Screen::Explore,
         Action::ScreenRoutes => state.screen = Screen::Routes,
+        Action::ScreenChanges => state.screen = Screen::Changes,
+        Action::Command
+        | Action::Undo
+        | Action::Redo
+        | Action::Validate
+        | Action::Commit
+        | Action::ClearChanges
+        | Action::Keep
+        | Action::RollBack
+        | Action::UndoCommit => screen::changes::update::perform_anywhere(state, action, effects),
         Action::NextScreen => turn_screen(state, 1),
         Action::PreviousScreen => turn_screen(state, Screen::ALL.len() - 1),
         _ => match state.screen {
             Screen::Explore => screen::explore::update::perform(state, action, effects),
             Screen::Routes => screen::routes::update::perform(state, action, effects),
+            Screen::Changes => screen::changes::update::perform(state, action, effects),
         },
     }
 }
@@ -451,6 +518,8 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     let help = overlay::help::lines(state, usize::from(overlay::help::area(size).width)).len();
     let messages = overlay::messages::lines(state, usize::from(size.width)).len();
     match &mut state.overlay {
+        Some(Overlay::Ask(_)) => overlay::ask::perform(state, action, effects),
+        Some(Overlay::Editor(_)) => overlay::editor::perform(state, action, effects),
         Some(Overlay::Finder(_)) => overlay::finder::perform(state, action, effects),
         Some(Overlay::Help { scroll }) => {
             *scroll = scrolled(*scroll, action, help, overlay::help::height(size));

@@ -1,11 +1,12 @@
 //! The frame around every screen: the line at the top, the tabs, the footer, and what is said in passing.
 
-use super::action::{ACTIONS, Action};
+use super::action::{ACTIONS, Action, Layer};
 use super::app::{LEAST_SIZE, Level, MIN_SIZE, Screen, State};
 use super::clean::{clean, elide, width, wrap};
 use super::key;
 use super::overlay::messages::sign;
 use super::overlay::{self, Overlay};
+use super::screen::changes::update::can_change;
 use super::theme::Meaning;
 use super::widget::paint;
 use super::{human, owner, screen};
@@ -48,10 +49,13 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
     match state.screen {
         Screen::Explore => screen::explore::render::render(state, frame, areas.body),
         Screen::Routes => screen::routes::render::render(state, frame, areas.body),
+        Screen::Changes => screen::changes::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);
     match &state.overlay {
+        Some(Overlay::Ask(question)) => overlay::ask::render(state, *question, frame),
+        Some(Overlay::Editor(editor)) => overlay::editor::render(state, editor, frame),
         Some(Overlay::Finder(finder)) => overlay::finder::render(state, finder, frame),
         Some(Overlay::Help { scroll }) => overlay::help::render(state, *scroll, frame),
         Some(Overlay::Messages { scroll }) => overlay::messages::render(state, *scroll, frame),
@@ -150,6 +154,23 @@ fn header_alerts(state: &State) -> Vec<Span<'static>> {
         spans.push(Span::styled("  ", header));
         spans.push(Span::styled(text, header.patch(theme.ink(meaning))));
     };
+    if let Some(left) = state.changes.left(state.now).filter(|_| can_change(state)) {
+        let key = |action| {
+            let keys = state.settings.keymap.keys(&Layer::ALL, action);
+            keys.map(key::show).unwrap_or_default()
+        };
+        let (keep, back) = (key(Action::Keep), key(Action::RollBack));
+        add(
+            format!("▲ {left} s to keep ({keep}) or take back ({back})"),
+            Meaning::Warning,
+        );
+    }
+    if !state.changes.set.is_empty() {
+        add(
+            format!("± {} pending", state.changes.set.len()),
+            Meaning::Accent,
+        );
+    }
     if let Some(since) = state.frozen_at {
         let age = human::duration(state.now.saturating_sub(since));
         let news = if state.held.is_some() { " ●" } else { "" };
@@ -392,6 +413,8 @@ fn label(state: &State, action: Action) -> &'static str {
     match action {
         Action::Freeze if state.frozen_at.is_some() => "unfreeze",
         Action::Zoom if state.explore.zoom => "back",
+        Action::Accept if matches!(state.overlay, Some(Overlay::Editor(_))) => "stage",
+        Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
         _ => action.row().label,
     }
 }

@@ -1,6 +1,7 @@
 //! What `update` wants done; the runner does it.
 
 use super::job::Job;
+use super::request::Request;
 use crate::session::Command;
 
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub enum Effect {
     Send(Command),
     /// Compute away from the interface; a newer job of the same kind ends an older one.
     Job(Job),
+    /// Ask the kernel about changes, or make them.
+    Kernel(Request),
     /// Take the mouse or leave it to the terminal.
     Mouse(bool),
 }

@@ -130,6 +130,8 @@ impl Keymap {
             (Layer::Finder, Action::Cancel),
             (Layer::Prompt, Action::Cancel),
             (Layer::Dialog, Action::Cancel),
+            (Layer::Editor, Action::Cancel),
+            (Layer::Ask, Action::Cancel),
         ];
         for (layer, action) in ways {
             if self.keys(&[layer], action).is_none() {

@@ -17,6 +17,7 @@ pub mod keymap;
 mod mouse;
 pub mod overlay;
 pub mod owner;
+pub mod request;
 mod run;
 pub mod screen;
 pub mod search;

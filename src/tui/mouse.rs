@@ -26,6 +26,8 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
             overlay::finder::click(state, x, y, effects);
             return;
         }
+        // Nobody loses what was written by a click beside it.
+        Some(Overlay::Editor(_) | Overlay::Ask(_)) => return,
         Some(Overlay::Help { .. } | Overlay::Messages { .. }) => {
             if !overlay::help::area(state.size).contains((x, y).into()) {
                 state.overlay = None;
@@ -53,6 +55,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
         match state.screen {
             Screen::Explore => screen::explore::pointer::click(state, x, y, effects),
             Screen::Routes => screen::routes::update::click(state, x, y),
+            Screen::Changes => screen::changes::update::click(state, y),
         }
     }
 }
@@ -69,6 +72,10 @@ fn wheel(state: &mut State, x: u16, y: u16, lines: isize, effects: &mut Vec<Effe
         match state.screen {
             Screen::Explore => screen::explore::pointer::wheel(state, x, y, lines, effects),
             Screen::Routes => screen::routes::update::wheel(state, x, y, lines),
+            Screen::Changes => {
+                let action = if lines < 0 { Action::Up } else { Action::Down };
+                perform(state, action, effects);
+            }
         }
     }
 }

@@ -53,6 +53,11 @@ impl Printer {
         facts::rule_text(&self.view, &self.names, rule)
     }
 
+    /// The rule without counters and other state: what a change of it starts from.
+    pub fn rule_stateless(&self, rule: Rule<'_>) -> String {
+        facts::rule_text_stateless(&self.view, &self.names, rule)
+    }
+
     /// The rule in plain English.
     pub fn sentence(&self, rule: Rule<'_>) -> String {
         english::rule(&self.view, &self.names, rule)

@@ -337,6 +337,7 @@ impl Bench {
             keymap: Keymap::load("default", &none).unwrap(),
             keymap_name: "default".into(),
             read_only: false,
+            remote: false,
         };
         Bench {
             state: State::new(Arc::new(settings), Size { width, height }),

@@ -25,14 +25,28 @@ pub fn chain(out: &mut AttrWriter, table: &str, chain: &Chain) {
         Some((_, id)) => out.be32(abi::NFTA_CHAIN_ID, id),
         None => out.text(NFTA_CHAIN_NAME, &chain.name),
     };
-    if let Some(base) = &chain.base {
-        base_chain(out, base);
+    match &chain.base {
+        // A policy for a base chain that is there already.
+        Some(base) if base.kind.is_empty() => policy(out, base),
+        Some(base) => base_chain(out, base),
+        None => {}
     }
     // The kernel compares them with those of a chain that is there, where `BASE` is one of them.
     if chain.flags & !chain_flags::BASE != 0 {
         out.be32(NFTA_CHAIN_FLAGS, chain.flags);
     }
     userdata(out, NFTA_CHAIN_USERDATA, &chain.userdata);
+}
+
+fn policy(out: &mut AttrWriter, base: &BaseChain) {
+    if let Some(policy) = base.policy {
+        let number = match policy {
+            Policy::Drop => 0,
+            Policy::Accept => 1,
+            Policy::Unknown(other) => other,
+        };
+        out.be32(NFTA_CHAIN_POLICY, number);
+    }
 }
 
 fn base_chain(out: &mut AttrWriter, base: &BaseChain) {
@@ -49,14 +63,7 @@ fn base_chain(out: &mut AttrWriter, base: &BaseChain) {
             }
         }
     });
-    if let Some(policy) = base.policy {
-        let number = match policy {
-            Policy::Drop => 0,
-            Policy::Accept => 1,
-            Policy::Unknown(other) => other,
-        };
-        out.be32(NFTA_CHAIN_POLICY, number);
-    }
+    policy(out, base);
     out.text(NFTA_CHAIN_TYPE, &base.kind);
     if let Some(counter) = &base.counters {
         out.nest(NFTA_CHAIN_COUNTERS, |inner| self::counter(inner, counter));

@@ -10,11 +10,14 @@ pub use find::{Index, find, find_labels};
 pub use scan::{holds, order, references, search};
 
 use super::action::Action;
+use super::request::Reply;
 use super::screen::explore::node::NodeKey;
 use super::screen::routes;
 use super::text::{Printer, Texts};
 use crate::model::{ElementList, Elements, Family, Name};
+use crate::session::changes::{self, Wrong};
 use crate::session::{ChainKey, Picture};
+use crate::stage::change::Edit;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -71,6 +74,13 @@ pub enum Job {
         family: Family,
         table: Name,
     },
+    /// What is wrong with one change, where those before it are made.
+    Look {
+        ticket: u64,
+        picture: Arc<Picture>,
+        edits: Vec<Edit>,
+        which: usize,
+    },
 }
 
 /// Jobs of one kind replace each other.
@@ -81,6 +91,7 @@ pub enum JobKind {
     Order,
     References,
     Elements,
+    Look,
 }
 
 impl Job {
@@ -91,6 +102,7 @@ impl Job {
             Job::Order { .. } => JobKind::Order,
             Job::References { .. } => JobKind::References,
             Job::Elements { .. } => JobKind::Elements,
+            Job::Look { .. } => JobKind::Look,
         }
     }
 }
@@ -125,6 +137,11 @@ pub enum Answer {
     },
     References(Arc<Incoming>),
     Elements(Printed),
+    Looked {
+        ticket: u64,
+        wrong: Vec<Wrong>,
+    },
+    Reply(Reply),
 }
 
 /// The elements of a set as text, and from what they were made.
@@ -261,6 +278,16 @@ pub fn run(
         } => {
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
+        }
+        Job::Look {
+            ticket,
+            picture,
+            edits,
+            which,
+        } => {
+            let mut wrong = changes::look(&picture.ruleset, &edits);
+            wrong.retain(|one| one.change == which);
+            Some(Answer::Looked { ticket, wrong })
         }
         Job::Elements {
             picture,

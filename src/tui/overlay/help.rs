@@ -26,6 +26,12 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "In a table the longest matching prefix wins; among equals the smallest metric.",
             "The lookup asks the kernel itself (as `ip route get` does) and shows its answer.",
         ],
+        Screen::Changes => &[
+            "Changes holds what you want changed; the kernel has none of it before you commit.",
+            "- is what goes, + is what comes. A change of a rule points at it by its handle and its text: when somebody else has changed that rule meanwhile, the commit is refused.",
+            "Validating has the kernel check all changes without making them; committing makes all of them or none.",
+            "With a confirm window a commit is taken back when you do not keep it in time, and when this program dies. Over SSH that is the default.",
+        ],
     }
 }
 
@@ -37,11 +43,21 @@ fn layers(screen: Screen) -> &'static [Layer] {
             Layer::Tree,
             Layer::Rules,
             Layer::Details,
+            Layer::Editor,
             Layer::List,
             Layer::Global,
             Layer::Always,
             Layer::Finder,
             Layer::Prompt,
+        ],
+        Screen::Changes => &[
+            Layer::Changes,
+            Layer::Editor,
+            Layer::Ask,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
         ],
         Screen::Routes => &[
             Layer::Routes,

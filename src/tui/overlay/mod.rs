@@ -1,5 +1,7 @@
-//! What may lie over a screen: the palette and find, help, messages, the search line.
+//! What may lie over a screen: the palette and find, help, messages, the editor of a change, a question.
 
+pub mod ask;
+pub mod editor;
 pub mod finder;
 pub mod help;
 pub mod messages;
@@ -9,6 +11,8 @@ use crate::tui::action::Layer;
 /// At most one at a time; it takes all keys.
 #[derive(Clone, Debug)]
 pub enum Overlay {
+    Ask(ask::Question),
+    Editor(Box<editor::Editor>),
     Finder(Box<finder::Finder>),
     Help { scroll: usize },
     Messages { scroll: usize },
@@ -17,6 +21,8 @@ pub enum Overlay {
 impl Overlay {
     pub fn layer(&self) -> Layer {
         match self {
+            Overlay::Ask(_) => Layer::Ask,
+            Overlay::Editor(_) => Layer::Editor,
             Overlay::Finder(_) => Layer::Finder,
             Overlay::Help { .. } | Overlay::Messages { .. } => Layer::Dialog,
         }

@@ -52,6 +52,7 @@ pub fn settings(options: &Options) -> Result<Settings, Error> {
         keymap,
         keymap_name,
         read_only: options.read_only,
+        remote: is_set("SSH_CONNECTION"),
     })
 }
 

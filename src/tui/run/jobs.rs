@@ -1,10 +1,16 @@
 //! Jobs on blocking threads: of each kind the newest one, older ones are told to stop.
 
+use super::requests::{self, Held};
 use crate::tui::job::{self, Answer, Index, Job, JobKind};
+use crate::tui::request::Request;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// Who types does not want an answer for every letter.
+const PAUSE: Duration = Duration::from_millis(120);
 
 pub struct Jobs {
     running: HashMap<JobKind, Arc<AtomicBool>>,
@@ -13,6 +19,8 @@ pub struct Jobs {
     /// What find looks through, kept from one search to the next.
     index: Arc<Mutex<Option<Arc<Index>>>>,
     alive: Arc<AtomicBool>,
+    /// The guard of a commit that waits.
+    held: Held,
 }
 
 impl Jobs {
@@ -24,6 +32,7 @@ impl Jobs {
             answers,
             index: Arc::default(),
             alive: Arc::new(AtomicBool::new(true)),
+            held: Held::default(),
         }
     }
 
@@ -42,6 +51,12 @@ impl Jobs {
             let report = |answer| {
                 let _ = sender.send(answer);
             };
+            if job.kind() == JobKind::Look {
+                std::thread::sleep(PAUSE);
+                if !wanted() {
+                    return;
+                }
+            }
             let answer = if job.kind() == JobKind::Find {
                 // One find at a time: the next one waits for the index instead of making it once more.
                 let mut index = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,6 +72,14 @@ impl Jobs {
                 // Nobody listens any more when the interface is closing.
                 let _ = sender.send(answer);
             }
+        });
+    }
+
+    /// Ask the kernel about changes. Nothing replaces what was asked before.
+    pub fn ask(&self, request: Request) {
+        let (sender, held) = (self.sender.clone(), self.held.clone());
+        tokio::task::spawn_blocking(move || {
+            let _ = sender.send(Answer::Reply(requests::run(request, &held)));
         });
     }
 

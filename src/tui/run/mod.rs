@@ -5,6 +5,7 @@
 
 mod config;
 mod jobs;
+mod requests;
 mod terminal;
 
 pub use config::{Color, Options, settings};
@@ -13,6 +14,7 @@ use super::app::{State, update};
 use super::effect::Effect;
 use super::event::Event;
 use super::keymap::KeymapError;
+use super::request::Request;
 use super::theme::ThemeError;
 use crate::session::{Command, SessionEvent, SessionHandle};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
@@ -83,6 +85,8 @@ async fn drive(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut stop = signal(SignalKind::from_raw(libc::SIGTSTP))?;
     let mut session_open = true;
+    // Another session may have left a commit that waits.
+    runner.jobs.ask(Request::Window);
     terminal.draw(&state)?;
     while !runner.quit {
         // Every future here is cancel safe: a receive or a poll that does not complete loses nothing.
@@ -195,6 +199,7 @@ impl Runner {
                 Effect::Copy(text) => terminal.copy(&text),
                 Effect::Mouse(on) => terminal.mouse(on),
                 Effect::Job(job) => self.jobs.start(job),
+                Effect::Kernel(request) => self.jobs.ask(request),
                 Effect::Send(command) => self.send(command),
             }
         }

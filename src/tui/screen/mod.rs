@@ -1,4 +1,5 @@
 //! The screens. Each has its state, a pure `update` and a pure `render`; none knows a channel or a lock.
 
+pub mod changes;
 pub mod explore;
 pub mod routes;

@@ -30,6 +30,9 @@ pub fn render(
     let title = match state.explore.content(ruleset) {
         Content::Rules(..) => match state.explore.rule(ruleset) {
             Some((_, _, place, rule)) => format!("Rule {}, handle {}", place + 1, rule.handle),
+            None if super::edit::new_rule(state).is_some() => {
+                "New rule, not in the kernel yet".into()
+            }
             None => "Chain".into(),
         },
         Content::Elements(..) => "Element".into(),
@@ -103,7 +106,11 @@ fn lines(state: &State, picture: &Picture, width: u16, apart: bool) -> (Lines, L
     match state.explore.content(ruleset) {
         Content::Rules(..) => {
             let Some((table, chain, _, rule)) = state.explore.rule(ruleset) else {
-                return (chain_lines(state, picture, columns), Vec::new());
+                let new = super::edit::new_rule(state);
+                return match new {
+                    Some(new) => (wrapped(state, &clean(new.edit.text()), columns), Vec::new()),
+                    None => (chain_lines(state, picture, columns), Vec::new()),
+                };
             };
             let mut left = rule_lines(state, picture, table, chain, rule, columns);
             let kernel = expression_lines(state, rule, columns);

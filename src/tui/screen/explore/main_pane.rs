@@ -2,11 +2,11 @@
 
 use super::listing::{listing, single};
 use super::rules::{digits, rules};
-use super::{Content, Pane, about, list_area};
-use crate::model::{Elements, Set};
+use super::{Content, Pane, about, edit, list_area};
+use crate::model::{Elements, Set, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
-use crate::tui::clean::clean;
+use crate::tui::clean::{clean, elide};
 use crate::tui::job::{Hits, SearchPlace};
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
@@ -36,7 +36,13 @@ pub fn render(
         ),
         _ => String::new(),
     };
-    let remark = [Span::styled(position, theme.style(Meaning::Dim))];
+    let mut remark = Vec::new();
+    if let Some(pending) = edit::remark(state, content) {
+        let room = usize::from(area.width / 3);
+        let pending = format!("{}  ", elide(&pending, room));
+        remark.push(Span::styled(pending, theme.style(Meaning::Warning)));
+    }
+    remark.push(Span::styled(position, theme.style(Meaning::Dim)));
     paint::title(frame, theme, area, focused, &label, &remark);
     if let Some(item) = state.explore.selected(ruleset)
         && !matches!(content, Content::Single(_))
@@ -63,8 +69,8 @@ pub fn render(
                 frame,
             );
         }
-        Content::Elements(_, set) => {
-            elements(state, set, paint::row(area, 2), list, frame);
+        Content::Elements(table, set) => {
+            elements(state, table, set, paint::row(area, 2), list, frame);
         }
         Content::Listing(_) => listing(state, ruleset, paint::row(area, 2), list, frame),
         Content::Single(item) => single(state, picture, *item, list, frame),
@@ -93,7 +99,14 @@ pub(super) fn select(state: &State, frame: &mut Frame<'_>, area: Rect, line: usi
     }
 }
 
-fn elements(state: &State, set: &Set, head: Rect, list: Rect, frame: &mut Frame<'_>) {
+fn elements(
+    state: &State,
+    table: &Table,
+    set: &Set,
+    head: Rect,
+    list: Rect,
+    frame: &mut Frame<'_>,
+) {
     let theme = state.theme();
     let Elements::Read(elements) = &set.elements else {
         let heading = format!("{} Reading the elements…", chrome::spinner(state));
@@ -124,6 +137,7 @@ fn elements(state: &State, set: &Set, head: Rect, list: Rect, frame: &mut Frame<
         vec![Span::styled(heads, theme.style(Meaning::Column))],
     );
     let hits = line_hits(state);
+    let here = edit::set_place(table, set);
     let visible = state
         .explore
         .list
@@ -140,7 +154,11 @@ fn elements(state: &State, set: &Set, head: Rect, list: Rect, frame: &mut Frame<
         let hit = hits.is_some_and(|hits| hits.binary_search(&(line as u32)).is_ok());
         let query = if hit { state.search.query.as_str() } else { "" };
         let mut spans = vec![
-            Span::styled(if hit { "›" } else { " " }, theme.style(Meaning::Accent)),
+            match (edit::is_going(state, &here, text), hit) {
+                (true, _) => Span::styled("-", theme.style(Meaning::Drop)),
+                (_, true) => Span::styled("›", theme.style(Meaning::Accent)),
+                _ => Span::raw(" "),
+            },
             Span::styled(
                 format!("{:>numbers$}  ", line + 1),
                 theme.style(Meaning::Dim),

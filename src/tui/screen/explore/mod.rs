@@ -5,6 +5,7 @@
 pub mod about;
 mod copy;
 pub mod details;
+pub mod edit;
 pub mod go;
 mod listing;
 pub mod main_pane;
@@ -20,6 +21,7 @@ mod walk;
 
 use crate::model::{Chain, ElementList, Rule, Ruleset, Set, Table};
 use crate::session::{ChainKey, Picture};
+use crate::stage::change::Line;
 use crate::tui::action::Layer;
 use crate::tui::job::{Incoming, Printed, Sort};
 use crate::tui::text::{Printer, Texts};
@@ -60,6 +62,8 @@ pub struct Explore {
     pub listing: Vec<Node>,
     pub sort: Sort,
     pub order: Order,
+    /// New rules among those of the chain on the screen.
+    pub mixed: edit::Mixed,
     pub details_scroll: usize,
     /// Details use the whole body.
     pub zoom: bool,
@@ -138,7 +142,10 @@ impl Explore {
     pub fn len(&self, ruleset: &Ruleset) -> usize {
         match self.content(ruleset) {
             Content::Nothing | Content::Single(_) => 0,
-            Content::Rules(_, chain) => chain.rules.len(),
+            Content::Rules(_, chain) => match self.mixed_lines() {
+                Some(lines) => lines.len(),
+                None => chain.rules.len(),
+            },
             Content::Elements(..) => self.texts().map_or(0, |texts| texts.len()),
             Content::Listing(_) => self.listing.len(),
         }
@@ -158,19 +165,33 @@ impl Explore {
         }
     }
 
-    /// The place in the chain of a line on the screen.
+    /// The lines of the chain on the screen where new rules stand among them: only in the kernel's order.
+    pub fn mixed_lines(&self) -> Option<&[Line]> {
+        let lines = self.mixed.lines.as_deref()?;
+        self.order.places.is_none().then_some(lines)
+    }
+
+    /// The place in the chain of a line on the screen; one that no rule has where the line is a new rule.
     pub fn place_of(&self, line: usize) -> usize {
-        match &self.order.places {
-            Some(places) => places.get(line).map_or(usize::MAX, |place| *place as usize),
-            None => line,
+        match (&self.order.places, self.mixed_lines()) {
+            (Some(places), _) => places.get(line).map_or(usize::MAX, |place| *place as usize),
+            (None, Some(lines)) => match lines.get(line) {
+                Some(Line::Rule(place)) => *place as usize,
+                _ => usize::MAX,
+            },
+            (None, None) => line,
         }
     }
 
     /// The line on the screen of a place in the chain.
     pub fn line_of(&self, place: usize) -> Option<usize> {
-        match &self.order.places {
-            Some(places) => places.iter().position(|p| *p as usize == place),
-            None => Some(place),
+        match (&self.order.places, self.mixed_lines()) {
+            (Some(places), _) => places.iter().position(|p| *p as usize == place),
+            (None, Some(lines)) => {
+                let same = |line: &Line| matches!(line, Line::Rule(p) if *p as usize == place);
+                lines.iter().position(same)
+            }
+            (None, None) => Some(place),
         }
     }
 

@@ -1,17 +1,20 @@
 //! The rules of a chain as a table: handle, counters, rate, text. Renders the lines on the screen only.
 
+use super::edit::{chain_place, new_rule_at};
 use super::main_pane::{line_hits, select};
 use super::symbols;
 use crate::model::{Chain, Rule, Table};
 use crate::session::{Picture, RateHistory, RuleKey};
+use crate::stage::change::Edit;
 use crate::tui::app::State;
 use crate::tui::clean::clean;
 use crate::tui::job::Sort;
-use crate::tui::theme::Meaning;
+use crate::tui::theme::{Meaning, Theme};
 use crate::tui::widget::paint;
 use crate::tui::{chrome, human, text};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::Span;
 use std::ops::Range;
 use std::sync::Arc;
@@ -61,7 +64,7 @@ pub(super) fn rules(
     frame: &mut Frame<'_>,
 ) {
     let theme = state.theme();
-    if chain.rules.is_empty() {
+    if state.explore.len(&picture.ruleset) == 0 {
         let (heading, line) = match (chain.rules.read, &chain.base) {
             (false, _) => (
                 format!("{} Reading the rules…", chrome::spinner(state)),
@@ -80,10 +83,10 @@ pub(super) fn rules(
         paint::empty(frame, theme, list, &heading, &[&line]);
         return;
     }
-    let visible = state
-        .explore
-        .list
-        .visible(chain.rules.len(), usize::from(list.height));
+    let visible = state.explore.list.visible(
+        state.explore.len(&picture.ruleset),
+        usize::from(list.height),
+    );
     let columns = columns(chain, &visible, list.width, state);
     let arrow = |sort: Sort| {
         if state.explore.sort == sort {
@@ -113,32 +116,77 @@ pub(super) fn rules(
     paint::put(frame, head, vec![Span::styled(heads, style)]);
     let hits = line_hits(state);
     let printer = state.explore.printer(picture, table);
+    let here = chain_place(table, chain);
     for (row, line) in visible.enumerate() {
-        let place = state.explore.place_of(line);
-        let Some(rule) = chain.rules.get(place) else {
-            continue;
-        };
         let area = paint::row(list, row as u16);
         let area = Rect {
             width: area.width.saturating_sub(1),
             ..area
         };
+        let room = usize::from(area.width).saturating_sub(columns.width());
+        if let Some(change) = new_rule_at(state, line) {
+            let style = theme.style(Meaning::Good);
+            let indent = columns.width() - 1;
+            let mut spans = vec![
+                Span::styled("+", style),
+                Span::styled(format!("{:<indent$}", " new"), style),
+            ];
+            spans.extend(pending_text(theme, change.edit.text(), room));
+            paint::put(frame, area, spans);
+            select(state, frame, area, line);
+            continue;
+        }
+        let place = state.explore.place_of(line);
+        let Some(rule) = chain.rules.get(place) else {
+            continue;
+        };
         let hit = hits.is_some_and(|hits| hits.binary_search(&(place as u32)).is_ok());
-        let mut spans = vec![Span::styled(
-            if hit { "›" } else { " " },
-            theme.style(Meaning::Accent),
-        )];
+        let change = state.changes.set.of_rule(&here, rule.handle);
+        let (mark, meaning) = match change.map(|change| &change.edit) {
+            Some(Edit::DeleteRule { .. }) => ("-", Meaning::Drop),
+            Some(_) => ("~", Meaning::Warning),
+            None if hit => ("›", Meaning::Accent),
+            None => (" ", Meaning::Accent),
+        };
+        let mut spans = vec![Span::styled(mark, theme.style(meaning))];
         spans.extend(numbers(state, picture, table, chain, rule, &columns));
+        match change.map(|change| &change.edit) {
+            Some(Edit::DeleteRule { rule }) => {
+                let style = theme.ink(Meaning::Drop).add_modifier(Modifier::CROSSED_OUT);
+                let text = clean(&rule.text).into_owned();
+                spans.push(Span::styled(text, style));
+                paint::put(frame, area, spans);
+                select(state, frame, area, line);
+                continue;
+            }
+            Some(edit) => {
+                spans.extend(pending_text(theme, edit.text(), room));
+                paint::put(frame, area, spans);
+                select(state, frame, area, line);
+                continue;
+            }
+            None => {}
+        }
         let text = printer.rule(rule);
         let text = without_counters(&clean(&text));
         let query = if hit { state.search.query.as_str() } else { "" };
         // Longer than the line is never seen: do not colour it.
-        let room = usize::from(area.width).saturating_sub(columns.width());
         let shown = crate::tui::clean::head(&text, room + 1);
         spans.extend(paint::syntax(theme, shown, query));
         paint::put(frame, area, spans);
         select(state, frame, area, line);
     }
+}
+
+/// A text that is not in the kernel yet.
+fn pending_text(theme: &Theme, text: &str, room: usize) -> Vec<Span<'static>> {
+    let text = clean(text).into_owned();
+    let shown = crate::tui::clean::head(&text, room + 1).to_string();
+    let mut spans = paint::syntax(theme, &shown, "");
+    for span in &mut spans {
+        span.style = span.style.add_modifier(Modifier::ITALIC);
+    }
+    spans
 }
 
 /// The rate of a rule, where its counter was read twice.

@@ -6,7 +6,7 @@
 use super::node::{Item, Node};
 use super::symbols;
 use super::tree::Row;
-use super::{Pane, about};
+use super::{Pane, about, edit};
 use crate::model::{Policy, Ruleset};
 use crate::tui::app::State;
 use crate::tui::clean::{elide, width};
@@ -171,6 +171,11 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
         (Item::Bucket(_), _) => ("", String::new(), Meaning::Dim),
     };
     let mut tail = tail(theme, item, &row.node, state);
+    let pending = edit::pending(state, item);
+    if pending > 0 {
+        let style = theme.ink(Meaning::Warning);
+        tail.push(Span::styled(format!(" ±{pending}"), style));
+    }
     let tail_width = |tail: &[Span<'_>]| tail.iter().map(Span::width).sum::<usize>();
     // The name comes first; what is beside it gives way.
     while tail_width(&tail) > 0 && room < width(lead) + width(&name).min(12) + 1 + tail_width(&tail)

@@ -37,6 +37,7 @@ pub fn settle(state: &mut State) {
     let Some(ruleset) = state.ruleset() else {
         return;
     };
+    super::edit::mix(state);
     let height = main_height(state, &ruleset);
     let len = state.explore.len(&ruleset);
     state.explore.list.settle(len, height);
@@ -108,6 +109,7 @@ fn list_children(state: &mut State, ruleset: &Ruleset) {
 
 /// Rules may have moved: put the cursor back on the rule it was on.
 fn find_rule_again(state: &mut State, ruleset: &Ruleset) {
+    super::edit::mix(state);
     let explore = &mut state.explore;
     let (Some(handle), Content::Rules(_, chain)) = (explore.handle, explore.content(ruleset))
     else {
@@ -336,6 +338,11 @@ pub fn enabled(state: &State, action: Action) -> bool {
                     && !matches!(explore.content(ruleset), Content::Listing(_))
         }
         Action::Sort => matches!(explore.content(ruleset), Content::Rules(..)),
+        Action::Edit
+        | Action::Delete
+        | Action::AddAfter
+        | Action::AddBefore
+        | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
         Action::OpenItem => {
             matches!(explore.content(ruleset), Content::Listing(_)) && explore.focus == Pane::Main
         }
@@ -415,6 +422,11 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                 settle(state);
             }
         }
+        Action::Edit
+        | Action::Delete
+        | Action::AddAfter
+        | Action::AddBefore
+        | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
             if let Some((_, _, _, rule)) = state.explore.rule(&ruleset) {

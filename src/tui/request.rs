@@ -1,0 +1,52 @@
+//! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
+
+use crate::model::Names;
+use crate::session::changes::{Past, Problem, Window};
+use crate::stage::change::Change;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Have the kernel look at the changes without making them.
+    Check {
+        version: u64,
+        changes: Arc<Vec<Change>>,
+        names: Arc<Names>,
+    },
+    Commit {
+        version: u64,
+        changes: Arc<Vec<Change>>,
+        names: Arc<Names>,
+        /// Take them back after this time unless they are confirmed.
+        confirm: Option<Duration>,
+    },
+    /// Confirm the commit that waits.
+    Keep,
+    /// Take the commit back that waits.
+    RollBack,
+    /// Is there a commit that waits?
+    Window,
+    /// Take the last commit back that stands.
+    UndoCommit,
+    /// The commits of the journal.
+    History,
+}
+
+#[derive(Clone, Debug)]
+pub enum Reply {
+    Checked {
+        version: u64,
+        outcome: Result<(), Problem>,
+    },
+    /// With what went wrong beside a commit that was made.
+    Committed {
+        version: u64,
+        outcome: Result<Vec<String>, Problem>,
+    },
+    Kept(Result<(), String>),
+    /// With what could not be restored.
+    RolledBack(Result<Vec<String>, String>),
+    Window(Option<Window>),
+    History(Vec<Past>),
+}

@@ -1,0 +1,79 @@
+//! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
+
+use crate::session::changes;
+use crate::stage::change::Edit;
+use crate::stage::guard::Guard;
+use crate::tui::request::{Reply, Request};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The guard on this side: when it is dropped before the commit is confirmed, the commit is taken back.
+pub type Held = Arc<Mutex<Option<Guard>>>;
+
+/// Commits of the journal that are shown.
+const HISTORY: usize = 50;
+
+pub fn run(request: Request, held: &Held) -> Reply {
+    let edits = |changes: &[crate::stage::change::Change]| -> Vec<Edit> {
+        changes.iter().map(|change| change.edit.clone()).collect()
+    };
+    let release = || {
+        let guard = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut guard) = guard {
+            // It has nothing left to do: wait for its end, so that no dead process is left behind.
+            let over = (0..100).any(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                guard.is_over()
+            });
+            if !over {
+                tracing::warn!("the guard of a settled commit still runs");
+            }
+        }
+    };
+    match request {
+        Request::Check {
+            version,
+            changes,
+            names,
+        } => Reply::Checked {
+            version,
+            outcome: changes::check(&edits(&changes), &names),
+        },
+        Request::Commit {
+            version,
+            changes,
+            names,
+            confirm,
+        } => {
+            let outcome = changes::commit(&edits(&changes), &names, confirm);
+            let outcome = outcome.map(|done| {
+                *held.lock().unwrap_or_else(PoisonError::into_inner) = done.guard;
+                done.warnings
+            });
+            Reply::Committed { version, outcome }
+        }
+        Request::Keep => {
+            let outcome = changes::keep();
+            if outcome.is_ok() {
+                release();
+            }
+            Reply::Kept(outcome)
+        }
+        Request::RollBack => {
+            let outcome = changes::roll_back();
+            if outcome.is_ok() {
+                release();
+            }
+            Reply::RolledBack(outcome)
+        }
+        Request::UndoCommit => Reply::RolledBack(changes::undo_last()),
+        Request::History => Reply::History(changes::history(HISTORY)),
+        Request::Window => {
+            let window = changes::window();
+            if window.is_none() {
+                release();
+            }
+            Reply::Window(window)
+        }
+    }
+}

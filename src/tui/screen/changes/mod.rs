@@ -1,0 +1,72 @@
+//! Changes: what is staged, as a difference; what the kernel says to it; the commit and its confirm window.
+//!
+//! May use `stage`'s change set, `session`'s words about it and the rest of `tui`.
+
+pub mod render;
+pub mod update;
+
+use crate::session::changes::Past;
+use crate::stage::change::{Change, ChangeSet};
+use crate::tui::widget::list::ListState;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// What is known about one change of the set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The kernel would take it.
+    Good,
+    /// It would not. Bytes of the command, and why.
+    Refused {
+        start: usize,
+        message: String,
+        help: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    Checking,
+    Committing { confirm: Option<Duration> },
+    Ending,
+}
+
+/// A commit that waits for confirmation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// When it is taken back, in the interface's time.
+    pub until: Duration,
+    pub who: String,
+    /// When somebody last looked whether it still waits.
+    pub asked: Duration,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub set: ChangeSet,
+    pub list: ListState,
+    /// By the number of the change; empty after every change of the set.
+    pub verdicts: HashMap<u64, Verdict>,
+    /// What is wrong with all of them together.
+    pub trouble: Option<String>,
+    pub busy: Option<Busy>,
+    pub window: Option<Waiting>,
+    /// The last commits, newest first, and when they were asked for.
+    pub history: Vec<Past>,
+    pub history_asked: Option<Duration>,
+    /// What the last commit came to.
+    pub last: Option<String>,
+}
+
+impl Changes {
+    pub fn selected(&self) -> Option<&Change> {
+        self.set.changes().get(self.list.selected)
+    }
+
+    /// Seconds until the commit that waits is taken back.
+    pub fn left(&self, now: Duration) -> Option<u64> {
+        let window = self.window.as_ref()?;
+        let left = window.until.saturating_sub(now);
+        Some(left.as_millis().div_ceil(1000) as u64)
+    }
+}

@@ -1,0 +1,188 @@
+//! Changes made by keys in a terminal, against the real kernel: staged, committed, refused, taken back.
+
+mod common;
+#[path = "common/pty.rs"]
+#[allow(dead_code)]
+mod pty;
+
+use common::{BINARY, in_namespace, nft, output};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use portable_pty::CommandBuilder;
+use pty::Pty;
+use std::time::{Duration, Instant};
+
+const OLD: &str = "table ip t {
+	chain c {
+		type filter hook input priority filter; policy accept;
+		tcp dport { 22, 80 } accept
+		udp dport 53 accept
+	}
+}
+";
+
+/// The interface on a fresh ruleset, in a place where nothing is left behind.
+fn start(directory: &tempfile::TempDir) -> Pty {
+    nft(OLD);
+    let mut command = CommandBuilder::new(BINARY);
+    command.env("TERM", "xterm-256color");
+    command.env_remove("SSH_CONNECTION");
+    command.env("HOOKSCOPE_RUN_DIR", directory.path().join("run"));
+    command.env("HOOKSCOPE_JOURNAL_DIR", directory.path().join("state"));
+    let mut pty = Pty::start(command, 100, 30);
+    pty.wait_text("tcp dport { 22, 80 }");
+    pty.write("\r");
+    pty
+}
+
+fn ruleset() -> String {
+    output("nft", &["list", "ruleset"])
+}
+
+fn soon(what: &str, is: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is() {
+        assert!(Instant::now() < deadline, "{what}\n{}", ruleset());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Another port in the first rule, a new rule after it, the other policy.
+fn stage(pty: &mut Pty) {
+    pty.write("e\x15tcp dport 2222 accept");
+    pty.wait_text("well-formed");
+    pty.write("\r");
+    pty.wait_text("± 1 pending");
+    pty.write("a");
+    pty.wait_text("such as:");
+    pty.write("ip saddr 192.0.2.0/24 drop");
+    pty.wait_text("well-formed");
+    pty.write("\r");
+    pty.wait_text("± 2 pending");
+    pty.write("p3");
+    pty.wait_text("3 changes");
+}
+
+const NEW: &str = "table ip t {
+	chain c {
+		type filter hook input priority filter; policy drop;
+		tcp dport 2222 accept
+		ip saddr 192.0.2.0/24 drop
+		udp dport 53 accept
+	}
+}
+";
+
+#[test]
+fn what_is_staged_by_keys_is_what_the_kernel_gets() {
+    in_namespace("commit", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        stage(&mut pty);
+        assert_eq!(ruleset(), OLD, "nothing before the commit");
+        pty.write("v");
+        pty.wait_text("the kernel takes them");
+        assert_eq!(ruleset(), OLD, "validating changes nothing");
+        pty.write("c");
+        pty.wait_text("Commit?");
+        pty.write("\r");
+        pty.wait_text("3 changes committed");
+        assert_eq!(ruleset(), NEW);
+        pty.write("1");
+        pty.wait_text("tcp dport 2222 accept");
+        // The journal has it, and takes it back.
+        pty.write("3");
+        pty.wait_text("R takes the last one back");
+        pty.write("R");
+        pty.wait_text("Take it back?");
+        pty.write("\r");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(ruleset(), OLD);
+        pty.wait_text("undone");
+        pty.write("q");
+        assert!(pty.ended(Duration::from_secs(10)).is_some());
+        assert_eq!(ruleset(), OLD);
+    });
+}
+
+#[test]
+fn a_rule_that_somebody_else_changed_is_not_touched() {
+    in_namespace("stale", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        stage(&mut pty);
+        let listed = output("nft", &["-a", "list", "ruleset"]);
+        let line = listed
+            .lines()
+            .find(|line| line.contains("22, 80"))
+            .expect("a rule");
+        let handle = line.rsplit(' ').next().expect("a handle");
+        nft(&format!(
+            "replace rule ip t c handle {handle} tcp dport {{ 22, 81 }} accept"
+        ));
+        let theirs = ruleset();
+        for key in ["v", "c\r"] {
+            pty.write(key);
+            pty.wait_text("it says now: tcp dport { 22, 81 }");
+            assert_eq!(ruleset(), theirs);
+        }
+        nft(&format!("delete rule ip t c handle {handle}"));
+        let theirs = ruleset();
+        pty.write("c\r");
+        pty.wait_text("is gone; it said: tcp dport { 22, 80 }");
+        assert_eq!(ruleset(), theirs);
+    });
+}
+
+#[test]
+fn the_kernels_refusal_is_put_on_its_change() {
+    in_namespace("refusal", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        stage(&mut pty);
+        // The language allows it; the kernel knows no such helper hook in this family's table.
+        pty.write("xadd rule ip t c masquerade");
+        pty.wait_text("well-formed");
+        pty.write("\rv");
+        let screen = pty.wait_text("the kernel refuses it").contents();
+        assert_eq!(screen.matches("✖ refused").count(), 1, "{screen}");
+        pty.write("c\r");
+        pty.wait_text("nothing was changed");
+        assert_eq!(ruleset(), OLD);
+    });
+}
+
+#[test]
+fn an_unconfirmed_commit_comes_back() {
+    in_namespace("window", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        // Kept.
+        stage(&mut pty);
+        pty.write("cw\r");
+        pty.wait_text("s to keep");
+        assert_eq!(ruleset(), NEW);
+        pty.write("K");
+        pty.wait_text("the commit is kept");
+        assert_eq!(ruleset(), NEW);
+        // Taken back by key.
+        pty.write("1");
+        pty.wait_text("tcp dport 2222");
+        pty.write("d3cw\r");
+        pty.wait_text("s to keep");
+        assert!(!ruleset().contains("2222") || !ruleset().contains("192.0.2.0"));
+        pty.write("B");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(ruleset(), NEW);
+        // The program dies.
+        pty.write("1");
+        pty.wait_text("tcp dport 2222");
+        pty.write("d3cw\r");
+        pty.wait_text("s to keep");
+        assert_ne!(ruleset(), NEW);
+        kill(Pid::from_raw(pty.id()), Signal::SIGKILL).expect("it lives");
+        soon("what a dead program left is taken back", || {
+            ruleset() == NEW
+        });
+    });
+}
