@@ -2,6 +2,7 @@
 
 use super::sample::{Bench, network, picture, ruleset};
 use super::{bench, check};
+use hookscope::model::Elements;
 use hookscope::session::changes::{Past, Problem, Window, Wrong};
 use hookscope::tui::job::Answer;
 use hookscope::tui::request::{Reply, Request};
@@ -277,6 +278,22 @@ fn a_remote_session_gets_a_confirm_window_by_itself() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_rule_that_is_half_read_is_not_changed_yet() {
+    let mut half = ruleset();
+    let table = Arc::make_mut(&mut half.tables[0]);
+    let written_out = Arc::make_mut(&mut table.sets[0]);
+    written_out.flags |= 1;
+    written_out.elements = Elements::NotRead;
+    let mut bench = Bench::new(80, 24, "dark");
+    bench.show(picture(half, network(0)));
+    bench.keys("enter down d e a");
+    assert!(staged(&bench).is_empty() && bench.state.overlay.is_none());
+    assert!(bench.screen().contains("still being read"));
+    bench.keys("up d");
+    assert_eq!(staged(&bench).len(), 1);
 }
 
 #[test]
