@@ -141,10 +141,8 @@ pub fn make(place: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(place)?;
-    // Directories that were there keep their mode: what they hold is for root alone.
-    for path in [Some(place), place.parent()].into_iter().flatten() {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    }
+    // What was there before is not ours to close, but for the place itself.
+    fs::set_permissions(place, fs::Permissions::from_mode(0o700))?;
     Ok(())
 }
 
