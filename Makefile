@@ -28,6 +28,7 @@ test: setup setup-test
 
 bench: setup setup-test
 	$(CARGO) bench --bench scale
+	$(CARGO) bench --bench flow
 
 screenshots: setup
 	$(CARGO) build --release

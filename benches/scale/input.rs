@@ -10,6 +10,11 @@ use std::process::{Command, Stdio};
 pub fn feed(program: &str, arguments: &[&str], text: &str) {
     let child = Command::new(program)
         .args(arguments)
+        // Nothing for the journal of this machine.
+        .env(
+            "HOOKSCOPE_JOURNAL_DIR",
+            std::env::temp_dir().join("hookscope-bench"),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn();

@@ -48,10 +48,11 @@ const SMALL: Sizes = Sizes {
 
 type Part = fn(Sizes, &mut Table);
 
-const PARTS: [(&str, Part); 4] = [
+const PARTS: [(&str, Part); 5] = [
     ("k8s", parts::k8s),
     ("flat", parts::flat),
     ("set", parts::set),
+    ("apply", parts::apply),
     ("routes", parts::routes),
 ];
 

@@ -184,6 +184,51 @@ pub fn set(sizes: Sizes, table: &mut Table) {
     );
 }
 
+/// A file of rules, and a set of a million elements, from text to kernel.
+pub fn apply(sizes: Sizes, table: &mut Table) {
+    let rules = sizes.rules / 5;
+    let text = input::flat(rules);
+    let (ours, other) = alternate(
+        3,
+        || {
+            input::feed(PROGRAM, &["apply", "-"], &text);
+            run("nft", &["flush", "ruleset"]);
+        },
+        || {
+            input::feed("nft", &["-f", "-"], &text);
+            run("nft", &["flush", "ruleset"]);
+        },
+    );
+    table.row(
+        "apply: a file of rules",
+        &format!("{rules} rules"),
+        Value::Time(ours),
+        ("nft -f", Value::Time(other)),
+        Limit::FasterBy(1.0),
+    );
+    let text: String = input::set(sizes.elements).collect();
+    let (ours, other) = alternate(
+        1,
+        || {
+            input::feed(PROGRAM, &["apply", "-"], &text);
+            run("nft", &["flush", "ruleset"]);
+        },
+        || {
+            for part in input::set(sizes.elements) {
+                input::feed("nft", &["-f", "-"], &part);
+            }
+            run("nft", &["flush", "ruleset"]);
+        },
+    );
+    table.row(
+        "apply: a set",
+        &format!("{} elements", sizes.elements),
+        Value::Time(ours),
+        ("nft -f", Value::Time(other)),
+        Limit::FasterBy(1.0),
+    );
+}
+
 /// The routes of a full internet table.
 pub fn routes(sizes: Sizes, table: &mut Table) {
     input::feed("ip", &["-batch", "-"], &input::routes(sizes.routes));

@@ -9,10 +9,12 @@ use hookscope::kernel::nf_tables::refusal::{Refusal, Refused};
 use hookscope::lang::iptables::parse::{Reading, Wrong};
 use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
+use hookscope::model::command::{Command, What};
 use hookscope::model::text;
 use hookscope::session::compile::{self, Compiled, Failure, Script};
 use hookscope::session::iptables;
 use hookscope::stage::commit::{self, CommitError, Committed};
+use hookscope::stage::guard;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,17 +130,12 @@ fn apply_nft(
 
 /// False when the ruleset changed meanwhile and the text has to be compiled again.
 fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyhow::Result<bool> {
-    if args.check {
-        let options = kernel::Options {
-            generation: Some(compiled.generation),
-            check: true,
-            echo: false,
-        };
-        return match kernel::commit(&compiled.commands, options) {
-            Ok(_) => Ok(true),
+    if args.check || is_too_large(args, &compiled.commands) {
+        return match send(args, &compiled.commands, compiled.generation) {
+            Ok(()) => Ok(true),
             Err(Refused::Moved) => Ok(false),
             Err(Refused::Commands(list)) => Err(refusals(sources, compiled, &list)),
-            Err(other) => Err(anyhow!("{other}")),
+            Err(other) => Err(anyhow!("nothing was changed: {other}")),
         };
     }
     let options = commit::Options {
@@ -159,6 +156,47 @@ fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyho
     };
     told(args, &done)?;
     Ok(true)
+}
+
+/// The journal keeps pictures of the tables before and after; of very large ones that takes longer than the change
+/// itself (the kernel walks a set from its start for every 32 KiB that it tells). Without a window to confirm in,
+/// such a change is made without an entry.
+fn is_too_large(args: &ApplyArgs, commands: &[Command]) -> bool {
+    const RULES: usize = 10_000;
+    const ELEMENTS: usize = 50_000;
+    let (mut rules, mut elements) = (0, 0);
+    for command in commands {
+        match &command.what {
+            What::MakeRule(_) => rules += 1,
+            What::MakeElements { elements: list, .. } => elements += list.len(),
+            _ => {}
+        }
+    }
+    let guarded = args.confirm.is_some() || args.limited.is_some();
+    !guarded && (rules > RULES || elements > ELEMENTS)
+}
+
+/// Check or apply without guard and journal.
+fn send(args: &ApplyArgs, commands: &[Command], generation: u32) -> Result<(), Refused> {
+    if let Some(window) = guard::pending().iter().find(|one| !one.limited)
+        && !args.check
+    {
+        let why = format!("a change by {} waits for confirmation", window.who);
+        return Err(io::Error::other(why).into());
+    }
+    let options = kernel::Options {
+        generation: Some(generation),
+        check: args.check,
+        echo: false,
+    };
+    kernel::commit(commands, options)?;
+    if !args.check {
+        let _ = writeln!(
+            io::stderr(),
+            "hookscope: a change this large is not in the journal; `rollback --last` does not know it"
+        );
+    }
+    Ok(())
 }
 
 fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> {
@@ -182,19 +220,14 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
     const TRIES: usize = 20;
     for _ in 0..TRIES {
         let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
-        if args.check {
-            let options = kernel::Options {
-                generation: Some(compiled.generation),
-                check: true,
-                echo: false,
-            };
-            match kernel::commit(&compiled.commands, options) {
-                Ok(_) => return Ok(()),
+        if args.check || is_too_large(args, &compiled.commands) {
+            match send(args, &compiled.commands, compiled.generation) {
+                Ok(()) => return Ok(()),
                 Err(Refused::Moved) => continue,
                 Err(Refused::Commands(list)) => {
                     return Err(iptables_mistakes(name, text, compiled.wrongs(&list)));
                 }
-                Err(other) => return Err(anyhow!("{other}")),
+                Err(other) => return Err(anyhow!("nothing was changed: {other}")),
             }
         }
         let options = commit::Options {
