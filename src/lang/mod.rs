@@ -6,6 +6,7 @@
 pub mod conntrack;
 pub mod english;
 pub mod iptables;
+pub mod near;
 pub mod nft;
 pub mod route;
 

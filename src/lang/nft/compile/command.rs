@@ -7,9 +7,9 @@ use super::super::number::{Num, Order};
 use super::super::syntax::{self, *};
 use super::eval::{Eval, Result, stateful_names};
 use super::generate;
-use super::value;
 use super::world::World;
 use super::{interval, object, userdata};
+use crate::lang::near::near;
 use crate::model::command::{Key, Make, NewTable, Place, Take, What as Do};
 use crate::model::ruleset::chain_flags;
 use crate::model::set::flags;
@@ -839,12 +839,8 @@ impl World<'_> {
 
 fn unknown_type(name: &At<Name>) -> Diagnostic {
     let diagnostic = Diagnostic::new(name.span, format!("unknown data type `{}`", name.value));
-    match types::names()
-        .map(|other| (value::distance(other, &name.value), other))
-        .filter(|(distance, _)| *distance <= 3)
-        .min()
-    {
-        Some((_, near)) => diagnostic.help(format!("did you mean `{near}`?")),
+    match near(&name.value, types::names()) {
+        Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
         None => diagnostic,
     }
 }

@@ -18,7 +18,6 @@ mod value;
 mod world;
 
 pub use resolve::{Nothing, Resolve};
-pub use value::distance;
 pub use world::ReadElements;
 
 use super::number::{self, Num};

@@ -5,6 +5,7 @@ use super::super::datatype::{self as types, DataType, Form, Type};
 use super::super::number::{self, Num, Order};
 use super::super::syntax::{Diagnostic, Span};
 use super::resolve::Resolve;
+use crate::lang::near::near;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -208,14 +209,9 @@ fn one<T: Copy>(word: &str, span: Span, found: std::result::Result<Vec<T>, Strin
 
 fn no_interface(word: &str, span: Span, resolve: &dyn Resolve) -> Diagnostic {
     let names = resolve.interfaces();
-    let near = names
-        .iter()
-        .map(|name| (distance(word, name), name))
-        .filter(|(distance, _)| *distance <= 2)
-        .min();
     let diagnostic = Diagnostic::new(span, format!("there is no interface `{word}`"));
-    match near {
-        Some((_, name)) => diagnostic.help(format!("did you mean `{name}`?")),
+    match near(word, names.iter().map(String::as_str)) {
+        Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
         None => {
             diagnostic.help("`iifname` and `oifname` also match interfaces that do not exist yet")
         }
@@ -223,39 +219,7 @@ fn no_interface(word: &str, span: Span, resolve: &dyn Resolve) -> Diagnostic {
 }
 
 fn near_symbol(word: &str, dtype: &'static DataType) -> Option<&'static str> {
-    dtype
-        .symbols
-        .rows
-        .iter()
-        .map(|row| (distance(word, row.0), row.0))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Edits (insert, delete, replace a character) from one word to another.
-pub fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or_default();
-            let best = (diagonal + usize::from(ca != *cb))
-                .min(above + 1)
-                .min(left + 1);
-            diagonal = above;
-            if let Some(slot) = row.get_mut(j) {
-                *slot = left;
-            }
-            left = best;
-        }
-        if let Some(slot) = row.last_mut() {
-            *slot = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    near(word, dtype.symbols.rows.iter().map(|row| row.0))
 }
 
 /// A number as C reads it: decimal, `0x` hexadecimal, leading `0` octal.
@@ -454,19 +418,6 @@ mod tests {
         assert_eq!(value("exists", &types::BOOLEAN), Some(1));
         assert_eq!(value("Monday", &types::DAY), Some(1));
         assert_eq!(value("1d1s", &types::TIME), Some(86_401_000));
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, expected) in [
-            ("eth0", "eth1", 1),
-            ("", "abc", 3),
-            ("abc", "abc", 0),
-            ("dport", "dprot", 2),
-        ] {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-            assert_eq!(distance(b, a), expected, "{b} {a}");
-        }
     }
 
     #[test]

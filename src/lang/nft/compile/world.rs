@@ -5,8 +5,8 @@ use super::super::delinearize::{TableView, element_expressions, set_info};
 use super::super::syntax::{self, Diagnostic, Position, Span};
 use super::eval::{Result, SetFrame};
 use super::resolve::Resolve;
-use super::value::distance;
 use super::{generate, interval, userdata};
+use crate::lang::near::near;
 use crate::model::command::{Command, Make, NewRule, Place, RuleBody, RuleKey, What, pending_name};
 use crate::model::ruleset::chain_flags;
 use crate::model::set::flags;
@@ -206,15 +206,14 @@ impl<'w> World<'w> {
             table.name.span,
             format!("there is no table `{} {name}`", family.name()),
         );
-        let near = self
-            .ruleset
-            .tables
-            .iter()
-            .map(|table| (distance(&table.name, &name), table))
-            .filter(|(distance, _)| *distance <= 2)
-            .min_by_key(|(distance, _)| *distance);
-        Err(match near {
-            Some((_, table)) => diagnostic.help(format!(
+        let tables = &self.ruleset.tables;
+        // The same name in another family is the most likely slip.
+        let meant = tables.iter().find(|table| table.name == name).or_else(|| {
+            let near = near(&name, tables.iter().map(|table| &*table.name))?;
+            tables.iter().find(|table| &*table.name == near)
+        });
+        Err(match meant {
+            Some(table) => diagnostic.help(format!(
                 "did you mean `{} {}`?",
                 table.family.name(),
                 table.name
@@ -284,13 +283,8 @@ impl<'w> World<'w> {
                     .map(|set| set.0.clone()),
             );
         }
-        let near = names
-            .iter()
-            .map(|other| (distance(other, name), other))
-            .filter(|(distance, _)| *distance <= 2)
-            .min();
-        match near {
-            Some((_, other)) => diagnostic.help(format!("did you mean `@{other}`?")),
+        match near(name, names.iter().map(|other| &**other)) {
+            Some(other) => diagnostic.help(format!("did you mean `@{other}`?")),
             None => diagnostic,
         }
     }
@@ -482,14 +476,10 @@ impl<'w> World<'w> {
                     .flat_map(|table| &table.chains)
                     .map(|chain| chain.name.clone()),
             );
-            names
-                .into_iter()
-                .map(|other| (distance(&other, name), other))
-                .filter(|(distance, _)| *distance <= 2)
-                .min()
+            near(name, names.iter().map(|other| &**other)).map(str::to_owned)
         });
         Err(match near {
-            Some((_, other)) => diagnostic.help(format!("did you mean `{other}`?")),
+            Some(other) => diagnostic.help(format!("did you mean `{other}`?")),
             None => diagnostic,
         })
     }

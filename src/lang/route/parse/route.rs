@@ -221,7 +221,7 @@ impl Reader<'_> {
             Ok(prefix) => self.destination = Some(prefix),
             Err(mut error) => {
                 let known = names_of(KEYS).chain(KINDS);
-                error.near = super::words::near(&word.text, known);
+                error.near = crate::lang::near::near(&word.text, known).map(str::to_owned);
                 return Err(error);
             }
         }

@@ -1,7 +1,8 @@
 //! Values in the words of iproute2: numbers, addresses, prefixes, times, names of tables and devices.
 
 use super::ParseContext;
-use super::words::{ParseError, Word, Words, near};
+use super::words::{ParseError, Word, Words};
+use crate::lang::near::near;
 use crate::lang::route::{NameTable, number};
 use crate::model::network::{FibFamily, Link, Prefix, RouteKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -230,7 +231,7 @@ pub(super) fn no_device(
             _ => "one of those that 'ip link' lists".to_owned(),
         },
     );
-    error.near = near(&word.text, names);
+    error.near = near(&word.text, names).map(str::to_owned);
     error
 }
 

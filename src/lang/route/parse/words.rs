@@ -1,5 +1,6 @@
 //! Words of a command with their places, and errors that point at them.
 
+use crate::lang::near::near;
 use std::fmt;
 
 /// One word, and where it stands: lines and columns count from 1, columns in characters.
@@ -164,7 +165,7 @@ impl<'a> Words<'a> {
         choices: impl IntoIterator<Item = &'b str>,
     ) -> Box<ParseError> {
         let mut error = self.wrong(word, problem, expected);
-        error.near = near(&word.text, choices);
+        error.near = near(&word.text, choices).map(str::to_owned);
         error
     }
 
@@ -173,50 +174,6 @@ impl<'a> Words<'a> {
         // Tabs would move the caret.
         text.unwrap_or_default().replace('\t', " ")
     }
-}
-
-/// The choice that differs least from `word`, if it differs little.
-pub fn near<'a>(word: &str, choices: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let most = match word.chars().take(LONGEST + 1).count() {
-        count if count > LONGEST => return None,
-        0..=2 => 1,
-        3..=6 => 2,
-        _ => 3,
-    };
-    let measured = choices
-        .into_iter()
-        .map(|choice| (distance(word, choice), choice));
-    let closest = measured
-        .filter(|(distance, choice)| *distance <= most && *distance < choice.chars().count())
-        .min_by_key(|(distance, _)| *distance);
-    closest.map(|(_, choice)| choice.to_owned())
-}
-
-/// Words of a command are short; nothing that is longer is near one.
-const LONGEST: usize = 40;
-
-/// How many characters must be put in, taken out, changed or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    if a.len() > LONGEST || b.len() > LONGEST {
-        return usize::MAX;
-    }
-    let mut rows = vec![vec![0usize; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut least = change.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    least = least.min(rows[i - 2][j - 2] + 1);
-                }
-                least
-            };
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 /// A word that a command knows, whether its beginning is enough as in iproute2, and what it stands for.
@@ -238,16 +195,6 @@ pub fn names_of<K>(table: &[Keyword<K>]) -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn near_words() {
-        let words = ["metric", "mtu", "via", "dev"];
-        assert_eq!(near("metirc", words).as_deref(), Some("metric"));
-        assert_eq!(near("vai", words).as_deref(), Some("via"));
-        assert_eq!(near("mut", words).as_deref(), Some("mtu"));
-        assert_eq!(near("192.0.2.1", words), None);
-        assert_eq!(near("xyz", words), None);
-    }
 
     #[test]
     fn beginnings_are_enough_where_iproute2_says_so() {
