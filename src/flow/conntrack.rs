@@ -227,13 +227,11 @@ impl Entry {
                 }
             }
         }
-        for (at, counter) in [flow.counter_original, flow.counter_reply]
-            .into_iter()
-            .enumerate()
-        {
+        let sides = entry.packets.iter_mut().zip(&mut entry.bytes);
+        for ((packets, bytes), counter) in sides.zip([flow.counter_original, flow.counter_reply]) {
             if let Some(counter) = counter {
-                entry.packets[at] = counter.packets;
-                entry.bytes[at] = counter.bytes;
+                *packets = counter.packets;
+                *bytes = counter.bytes;
             }
         }
         entry
@@ -299,8 +297,10 @@ impl<'a> Table<'a> {
 
     /// The reply direction of the newest flow that fits (ids grow neither with time nor at all, timeouts do).
     fn newest(&self, fits: impl Fn(&Flow) -> bool) -> Option<(usize, u8)> {
-        let places = (0..self.flows.len()).filter(|place| fits(&self.flows[*place]));
-        let newest = places.max_by_key(|place| self.flows[*place].timeout.unwrap_or(0))?;
+        let flows = self.flows.iter().enumerate();
+        let (newest, _) = flows
+            .filter(|(_, flow)| fits(flow))
+            .max_by_key(|(_, flow)| flow.timeout.unwrap_or(0))?;
         Some((newest, 1))
     }
 

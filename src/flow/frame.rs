@@ -84,7 +84,7 @@ impl Skb {
 
     pub fn u16_at(&self, offset: usize) -> Option<u16> {
         let bytes = self.data.get(offset..offset + 2)?;
-        Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+        Some(u16::from_be_bytes(bytes.try_into().ok()?))
     }
 
     fn ip4_at(&self, offset: usize) -> Option<Ipv4Addr> {
@@ -268,7 +268,9 @@ impl Skb {
                 break;
             }
             let header = self.data.get(offset..offset + 2)?;
-            let (following, len) = (header[0], header[1]);
+            let &[following, len] = header else {
+                return None;
+            };
             let length = match next {
                 44 => {
                     let word = self.u16_at(offset + 2)?;
@@ -322,12 +324,12 @@ pub struct FoundHeader {
 
 /// The Internet checksum of some bytes, added to a start value; not yet folded and inverted.
 fn sum(bytes: &[u8], start: u32) -> u32 {
-    let mut chunks = bytes.chunks_exact(2);
+    let (pairs, rest) = bytes.as_chunks::<2>();
     let mut total = start;
-    for chunk in &mut chunks {
-        total = fold(total + u32::from(u16::from_be_bytes([chunk[0], chunk[1]])));
+    for pair in pairs {
+        total = fold(total + u32::from(u16::from_be_bytes(*pair)));
     }
-    if let [last] = chunks.remainder() {
+    if let [last] = rest {
         total = fold(total + (u32::from(*last) << 8));
     }
     total
@@ -390,9 +392,12 @@ pub fn build(question: &Question, src: IpAddr, dst: IpAddr) -> Result<Skb, Quest
     } else if natural > 65_535 {
         return Err(QuestionError::TooLong(natural));
     }
-    if !later && matches!(proto, IPPROTO_UDP) && body.len() >= 6 {
-        let len = (body.len() as u16).to_be_bytes();
-        body[4..6].copy_from_slice(&len);
+    let len = (body.len() as u16).to_be_bytes();
+    if !later
+        && matches!(proto, IPPROTO_UDP)
+        && let Some(place) = body.get_mut(4..6)
+    {
+        place.copy_from_slice(&len);
     }
     if !later {
         put_checksum(&mut body, src, dst, proto);
@@ -414,7 +419,9 @@ pub fn build(question: &Question, src: IpAddr, dst: IpAddr) -> Result<Skb, Quest
             data.extend(s.octets());
             data.extend(d.octets());
             let check = finish(sum(&data, 0));
-            data[10..12].copy_from_slice(&check.to_be_bytes());
+            if let Some(place) = data.get_mut(10..12) {
+                place.copy_from_slice(&check.to_be_bytes());
+            }
         }
         (IpAddr::V6(s), IpAddr::V6(d)) => {
             data.extend((0x6000_0000u32 | u32::from(tos) << 20).to_be_bytes());

@@ -178,7 +178,11 @@ impl<'a> Words<'a> {
             !before.is_empty() && whole.len() > before.len() && whole.starts_with(&**before)
         });
         match before {
-            Some(before) => whole[before.len()..].trim().to_owned(),
+            Some(before) => whole
+                .get(before.len()..)
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             None => whole,
         }
     }
@@ -578,7 +582,8 @@ fn packet_line(trace: &Trace, iif: Option<&str>) -> String {
 /// Break a line at spaces; what follows is set in.
 fn wrap(line: &str, width: usize) -> Vec<String> {
     let width = width.max(20);
-    let indent = line.len() - line.trim_start().len() + 4;
+    // Beyond half of the width nothing would be gained by a new line.
+    let indent = (line.len() - line.trim_start().len() + 4).min(width / 2);
     let mut out = Vec::new();
     let mut rest = line.to_owned();
     while rest.chars().count() > width {
@@ -587,12 +592,12 @@ fn wrap(line: &str, width: usize) -> Vec<String> {
             .nth(width)
             .map_or(rest.len(), |(at, _)| at);
         let start = if out.is_empty() { 0 } else { indent };
-        let cut = rest[..limit]
+        let head = rest.get(..limit).unwrap_or(&rest);
+        let cut = head
             .rfind(' ')
             .filter(|cut| *cut > start + 8)
             .unwrap_or(limit);
-        let next = rest[cut..].trim_start().to_owned();
-        rest.truncate(cut);
+        let next = rest.split_off(cut).trim_start().to_owned();
         out.push(rest);
         rest = " ".repeat(indent) + &next;
     }

@@ -122,7 +122,8 @@ impl<'s> Walk<'s, '_> {
                 let zone = self
                     .registers
                     .get(sreg, 2)
-                    .map_or(0, |b| u16::from_ne_bytes([b[0], b[1]]));
+                    .and_then(|bytes| bytes.try_into().ok())
+                    .map_or(0, u16::from_ne_bytes);
                 self.set_template(zone);
             }
             return Next::Continue;

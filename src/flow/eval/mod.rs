@@ -327,14 +327,10 @@ impl<'s, 'a> Walk<'s, 'a> {
         let (Some(own), Some(out)) = (self.registers.get(sreg, len), out.get_mut(..len)) else {
             return;
         };
-        for (at, value) in out.iter_mut().enumerate() {
-            let xor = xor.get(at).copied().unwrap_or(0);
-            *value = (own[at] & mask[at]) ^ xor;
+        let xor = xor.iter().copied().chain(std::iter::repeat(0));
+        for (((value, own), mask), xor) in out.iter_mut().zip(own).zip(mask).zip(xor) {
+            *value = (own & mask) ^ xor;
         }
-        // The kernel works on whole words here; what is beyond the value stays masked by them.
-        let out = &*out;
-        let mut copy = [0u8; 64];
-        copy[..len].copy_from_slice(out);
-        self.registers.put(dreg, &copy[..len]);
+        self.registers.put(dreg, out);
     }
 }

@@ -280,7 +280,11 @@ impl<'s> Walk<'s, '_> {
             MARK => self.skb.mark = value,
             PRIORITY => self.skb.priority = value,
             PKTTYPE => {
-                let kind = self.registers.get(sreg, 1).map_or(0, |bytes| bytes[0]);
+                let kind = self
+                    .registers
+                    .get(sreg, 1)
+                    .and_then(|bytes| bytes.first().copied())
+                    .unwrap_or(0);
                 if kind <= OTHERHOST && self.skb.pkt_type <= OTHERHOST {
                     self.skb.pkt_type = kind;
                 }
@@ -427,7 +431,7 @@ impl<'s> Walk<'s, '_> {
     fn port_at(&self, register: Option<u32>) -> Option<u16> {
         let at = place(register?)?;
         let bytes = self.registers.get(at, 2)?;
-        Some(u16::from_be_bytes([bytes[0], bytes[1]]))
+        Some(u16::from_be_bytes(bytes.try_into().ok()?))
     }
 
     fn port_range(&self, flags: u32, min: Option<u32>, max: Option<u32>) -> Range {
@@ -497,7 +501,9 @@ fn shift(own: &[u8], by: u32, left: bool) -> Vec<u8> {
         .chunks(4)
         .map(|chunk| {
             let mut word = [0; 4];
-            word[..chunk.len()].copy_from_slice(chunk);
+            word.iter_mut()
+                .zip(chunk)
+                .for_each(|(to, from)| *to = *from);
             u32::from_ne_bytes(word)
         })
         .collect();

@@ -77,7 +77,8 @@ impl Walk<'_, '_> {
                         None => return false,
                     }
                     let len = if skb.is_v4() { 4 } else { 16 };
-                    let outside = bytes[..len] < min[..len] || bytes[..len] > max[..len];
+                    let (own, min, max) = (bytes.get(..len), min.get(..len), max.get(..len));
+                    let outside = own < min || own > max;
                     outside == (info.flags & (flag << 4) != 0)
                 };
                 (side(1, skb.src(), info.src_min.0, info.src_max.0)
@@ -265,16 +266,17 @@ impl Walk<'_, '_> {
             Err(matched) => return matched,
         };
         let mut hit = false;
-        let mut at = 0;
-        let count = usize::from(info.count).min(info.ports.len());
-        while at < count && !hit {
-            let low = info.ports[at];
-            let mut high = low;
-            if info.pflags[at] != 0 && at + 1 < info.ports.len() {
-                at += 1;
-                high = info.ports[at];
-            }
-            at += 1;
+        let count = usize::from(info.count);
+        let mut ports = info.ports.iter().zip(&info.pflags).enumerate();
+        while let Some((at, (&low, &begins_range))) = ports.next()
+            && at < count
+            && !hit
+        {
+            // A port that is marked is the first of a range; the next one is its last.
+            let high = match begins_range {
+                0 => low,
+                _ => ports.next().map_or(low, |(_, (&high, _))| high),
+            };
             let range = [low, high];
             hit = match info.flags {
                 0 => inside(&range, sport),
@@ -288,7 +290,8 @@ impl Walk<'_, '_> {
     fn string(&self, info: &StringMatch) -> Matched {
         const INVERT: u8 = 1;
         const IGNORE_CASE: u8 = 2;
-        let pattern = &info.pattern[..usize::from(info.patlen).min(info.pattern.len())];
+        let len = usize::from(info.patlen).min(info.pattern.len());
+        let pattern = info.pattern.get(..len).unwrap_or_default();
         let from = usize::from(info.from_offset);
         let to = usize::from(info.to_offset).min(self.skb.data.len());
         let same = |a: &[u8]| {

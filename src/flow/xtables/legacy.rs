@@ -286,7 +286,10 @@ impl<'s> Walk<'s, '_> {
             return true;
         }
         let own = self.names.get(index, |_| [0; 16]);
-        let hit = (0..16).all(|at| (own[at] ^ device.name[at]) & device.mask[at] == 0);
+        let bytes = own.iter().zip(&device.name).zip(&device.mask);
+        let hit = bytes
+            .into_iter()
+            .all(|((own, name), mask)| (own ^ name) & mask == 0);
         hit != invert
     }
 
@@ -295,7 +298,7 @@ impl<'s> Walk<'s, '_> {
         let address = |at: usize, wanted: [u8; 4], mask: [u8; 4], bit: u8| {
             let hit = data
                 .get(at..at + 4)
-                .is_some_and(|own| (0..4).all(|n| own[n] & mask[n] == wanted[n]));
+                .is_some_and(|own| is_masked(own, &mask, &wanted));
             hit != (header.invflags & bit != 0)
         };
         let inverted = |bit: u8| header.invflags & bit != 0;
@@ -319,7 +322,7 @@ impl<'s> Walk<'s, '_> {
         let address = |at: usize, wanted: [u8; 16], mask: [u8; 16], bit: u8| {
             let hit = data
                 .get(at..at + 16)
-                .is_some_and(|own| (0..16).all(|n| own[n] & mask[n] == wanted[n]));
+                .is_some_and(|own| is_masked(own, &mask, &wanted));
             hit != (header.invflags & bit != 0)
         };
         let inverted = |bit: u8| header.invflags & bit != 0;
@@ -391,4 +394,12 @@ impl<'s> Walk<'s, '_> {
         let table = self.sim.legacy.get(number).map(|table| table.table);
         table.is_some_and(|table| &*table.name == "mangle" && table.family != Family::Arp)
     }
+}
+
+/// What the mask leaves of an address is the wanted one.
+fn is_masked(own: &[u8], mask: &[u8], wanted: &[u8]) -> bool {
+    let bytes = own.iter().zip(mask).zip(wanted);
+    bytes
+        .into_iter()
+        .all(|((own, mask), wanted)| own & mask == *wanted)
 }

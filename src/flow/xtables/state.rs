@@ -105,7 +105,10 @@ fn bytes_of(address: IpAddr) -> ([u8; 16], usize) {
 
 fn masked_equal(own: IpAddr, wanted: Addr16, mask: Addr16) -> bool {
     let (own, len) = bytes_of(own);
-    (0..len).all(|at| (own[at] ^ wanted.0[at]) & mask.0[at] == 0)
+    let bytes = own.iter().zip(&wanted.0).zip(&mask.0).take(len);
+    bytes
+        .into_iter()
+        .all(|((own, wanted), mask)| (own ^ wanted) & mask == 0)
 }
 
 impl Walk<'_, '_> {
@@ -470,7 +473,10 @@ impl Walk<'_, '_> {
             for (place, byte) in wanted.iter_mut().zip(name) {
                 *place = *byte;
             }
-            (0..16).all(|at| (own[at] ^ wanted[at]) & mask[at] == 0)
+            let bytes = own.iter().zip(&wanted).zip(mask);
+            bytes
+                .into_iter()
+                .all(|((own, wanted), mask)| (own ^ wanted) & mask == 0)
         };
         let input = info.bitmask & IN == 0
             || named(in_port, info.physindev.bytes(), &info.in_mask) != (info.invert & IN != 0);
