@@ -3,6 +3,7 @@
 //! One readable file (`NUMBER.json`) for each commit, and beside it the tables before and after (`NUMBER.pictures`,
 //! zstd-compressed CBOR). The oldest go when there are too many or they take too much room.
 
+use super::Step;
 use super::guard::Restored;
 use super::guard::state::{self, State, write_whole};
 use crate::model::{Family, Name, Ruleset};
@@ -174,6 +175,7 @@ pub fn finish(
     generation: Option<u32>,
     fate: Fate,
     (before, after): (&Ruleset, &Ruleset),
+    steps: &[Step],
 ) -> io::Result<()> {
     let mut entry = read(number)?;
     entry.generation = generation;
@@ -182,7 +184,7 @@ pub fn finish(
         entry.fate = fate;
     }
     let mut pictures = Vec::new();
-    ciborium::into_writer(&(before, after), &mut pictures).map_err(io::Error::other)?;
+    ciborium::into_writer(&(before, after, steps), &mut pictures).map_err(io::Error::other)?;
     let packed = zstd::encode_all(pictures.as_slice(), 1)?;
     if packed.len() as u64 <= ROOM / 2 {
         write_whole(&path(number, "pictures"), &packed, 0o600)?;
@@ -208,11 +210,27 @@ fn write(entry: &Entry) -> io::Result<()> {
     write_whole(&path(entry.number, "json"), &text, 0o600)
 }
 
-/// The tables before and after a commit, while they are kept.
-pub fn pictures(number: u64) -> io::Result<(Ruleset, Ruleset)> {
+/// What takes a commit back.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The tables that it is about, as they were and as it made them.
+    pub before: Ruleset,
+    pub after: Ruleset,
+    /// What was done beside them.
+    pub steps: Vec<Step>,
+}
+
+/// What takes a commit back, while it is kept.
+pub fn kept(number: u64) -> io::Result<Kept> {
     let bytes = fs::read(path(number, "pictures"))?;
     let bytes = zstd::decode_all(bytes.as_slice())?;
-    ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)
+    let (before, after, steps) =
+        ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)?;
+    Ok(Kept {
+        before,
+        after,
+        steps,
+    })
 }
 
 /// Note what became of a commit. A journal that cannot be written does not stop anything.

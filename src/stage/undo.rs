@@ -1,7 +1,7 @@
 //! Taking back the last commits of the journal, one after the other.
 
 use super::guard::{Restored, restore};
-use super::journal::{self, Entry, Fate, Note};
+use super::journal::{self, Entry, Fate, Kept, Note};
 use super::touched::{Scope, Watch};
 use thiserror::Error;
 
@@ -32,8 +32,11 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         .find(stands)
         .ok_or(UndoError::Nothing)?;
     let number = entry.number;
-    let (before, after) =
-        journal::pictures(number).map_err(|error| UndoError::Gone(number, error))?;
+    let Kept {
+        before,
+        after,
+        steps,
+    } = journal::kept(number).map_err(|error| UndoError::Gone(number, error))?;
     let scope = match &entry.scope {
         None => Scope::All,
         Some(tables) => Scope::Tables(tables.iter().cloned().collect()),
@@ -52,7 +55,7 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         undoes: Some(number),
     };
     let own = journal::begin(note).ok();
-    let restored = match restore::restore_to(&before, Some(&after), &scope, age) {
+    let mut restored = match restore::restore_to(&before, Some(&after), &scope, age) {
         Ok(restored) => restored,
         Err(why) => {
             if let Some(own) = own {
@@ -61,12 +64,18 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
             return Err(wrong(why));
         }
     };
+    for step in steps.iter().rev() {
+        match step.undo() {
+            Ok(count) => restored.commands += count,
+            Err(why) => restored.left.push(why),
+        }
+    }
     let then = watch
         .read(&scope)
         .map_err(|error| wrong(error.to_string()))?;
     let written = own.map(|own| {
         let generation = Some(then.generation);
-        journal::finish(own, generation, Fate::Kept, (&now, &then))
+        journal::finish(own, generation, Fate::Kept, (&now, &then), &[])
     });
     if !matches!(written, Some(Ok(()))) {
         journal::set_fate(number, Fate::Undone(0));

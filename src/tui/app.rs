@@ -242,16 +242,27 @@ impl State {
             | Action::Delete
             | Action::AddAfter
             | Action::AddBefore
+            | Action::MoveUp
+            | Action::MoveDown
+            | Action::SwitchRule
             | Action::TurnPolicy
                 if self.screen == Screen::Explore =>
             {
                 screen::explore::update::enabled(self, action)
             }
+            Action::Edit | Action::Delete | Action::AddAfter if self.screen == Screen::Routes => {
+                screen::routes::update::enabled(self, action)
+            }
             Action::Edit
             | Action::Delete
             | Action::AddAfter
             | Action::AddBefore
+            | Action::MoveUp
+            | Action::MoveDown
+            | Action::SwitchRule
             | Action::TurnPolicy
+            | Action::KeepCounters
+            | Action::TakeTheirs
             | Action::Command
             | Action::Undo
             | Action::Redo

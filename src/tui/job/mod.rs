@@ -285,7 +285,8 @@ pub fn run(
             edits,
             which,
         } => {
-            let mut wrong = changes::look(&picture.ruleset, &edits);
+            let links = &picture.network.links;
+            let mut wrong = changes::look(&picture.ruleset, &edits, links, &picture.names);
             wrong.retain(|one| one.change == which);
             Some(Answer::Looked { ticket, wrong })
         }

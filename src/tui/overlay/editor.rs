@@ -43,7 +43,7 @@ impl Editor {
     /// Everything that was written. Only commands have several lines; elsewhere a line end is a blank.
     pub fn text(&self) -> String {
         let end = match self.edit {
-            Edit::Command { .. } => "\n",
+            Edit::Command { .. } | Edit::Route { .. } => "\n",
             _ => " ",
         };
         self.area.lines().join(end)
@@ -275,12 +275,17 @@ pub fn render(state: &State, editor: &Editor, frame: &mut Frame<'_>) {
     let mut area = paint::centered(full, columns, height as u16);
     area.y = full.height.saturating_sub(area.height) / 3;
     let foot = match &editor.edit {
-        Edit::Command { .. } => "⏎ stage · alt-⏎ new line · ^Z undo · esc give up",
+        Edit::Command { .. } | Edit::Route { .. } => {
+            "⏎ stage · alt-⏎ new line · ^Z undo · esc give up"
+        }
         _ => "⏎ stage · ^Z undo · esc give up",
     };
     let inner = paint::window(frame, theme, area, &editor.edit.title(), foot);
     let head = match &editor.edit {
         Edit::Command { .. } => "commands of the nft language, one per line".to_string(),
+        Edit::Route { .. } => {
+            "route, rule, neigh or nexthop, in the words of ip; one per line".to_string()
+        }
         _ => lead.trim_end().to_string(),
     };
     let dim = theme.style(Meaning::Dim);
@@ -408,6 +413,7 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
                 "one or more elements, separated by commas"
             }
             Edit::Command { .. } => "such as: add chain ip filter extra",
+            Edit::Route { .. } => "such as: route add 192.0.2.0/24 via 198.51.100.1 dev eth0",
             _ => "such as: tcp dport 22 ct state new accept",
         };
         say("·", example, Meaning::Dim);

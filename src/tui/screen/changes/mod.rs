@@ -5,7 +5,7 @@
 pub mod render;
 pub mod update;
 
-use crate::session::changes::Past;
+use crate::session::changes::{Moved, Past};
 use crate::stage::change::{Change, ChangeSet};
 use crate::tui::widget::list::ListState;
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ pub enum Verdict {
         start: usize,
         message: String,
         help: Option<String>,
+        moved: Option<Moved>,
     },
 }
 

@@ -342,6 +342,9 @@ pub fn enabled(state: &State, action: Action) -> bool {
         | Action::Delete
         | Action::AddAfter
         | Action::AddBefore
+        | Action::MoveUp
+        | Action::MoveDown
+        | Action::SwitchRule
         | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
         Action::OpenItem => {
             matches!(explore.content(ruleset), Content::Listing(_)) && explore.focus == Pane::Main
@@ -426,6 +429,9 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Delete
         | Action::AddAfter
         | Action::AddBefore
+        | Action::MoveUp
+        | Action::MoveDown
+        | Action::SwitchRule
         | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
