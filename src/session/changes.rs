@@ -12,6 +12,7 @@ use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
 use crate::lang::nft::syntax::{Diagnostic, Span};
 use crate::model::{Elements, Family, Name, Names, Ruleset, Table};
+use crate::stage;
 use crate::stage::change::{Edit, RuleRef};
 use crate::stage::commit::{self, CommitError, Committed, Hold, Options};
 use crate::stage::guard::{self, Guard, Restored};
@@ -145,6 +146,24 @@ pub fn look(ruleset: &Ruleset, edits: &[Edit]) -> Vec<Wrong> {
         Ok(_) => Vec::new(),
         Err(diagnostics) => text.all_wrong(diagnostics),
     }
+}
+
+/// The ruleset with the changes made, without asking the kernel; the elements of its sets must have been read.
+pub fn staged(ruleset: &Ruleset, edits: &[Edit]) -> Result<Ruleset, Vec<Wrong>> {
+    let (text, script) = read(edits)?;
+    let elements = |family: Family, table: &str, set: &str| {
+        let set = ruleset.table(family, table).and_then(|t| t.set(set));
+        match set.map(|set| &set.elements) {
+            Some(Elements::Read(list)) => Ok(list.clone()),
+            _ => Err("the elements of this set have not been read".to_owned()),
+        }
+    };
+    let compiled = compiler::compile(script.commands, ruleset, &Machine::new(), &elements)
+        .map_err(|diagnostics| text.all_wrong(diagnostics))?;
+    stage::staged::staged(ruleset, &compiled.commands).map_err(|error| {
+        let span = compiled.spans.get(error.command).copied();
+        vec![text.wrong(span.unwrap_or_default(), error.why.to_string(), None)]
+    })
 }
 
 /// Have the kernel look at the changes without making them.
