@@ -18,6 +18,7 @@ pub mod make;
 pub mod plan;
 pub mod route;
 pub mod save;
+pub mod staged;
 pub mod touched;
 pub mod undo;
 

@@ -6,11 +6,13 @@
 mod kernel;
 mod past;
 mod routes;
+mod staged;
 mod text;
 mod verify;
 
 pub use kernel::{check, commit};
 pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
+pub use staged::staged;
 pub use text::look;
 
 use crate::stage::guard::Guard;
