@@ -377,3 +377,24 @@ fn routes_are_in_the_same_commit() {
         assert_eq!(routes(), before);
     });
 }
+
+#[test]
+fn the_editor_offers_words_and_says_what_a_rule_does() {
+    in_namespace("complete", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("add chain ip t aside; add rule ip t aside drop");
+        pty.wait_text("3 rules");
+        pty.write("gatcp dp");
+        pty.wait_text("⇥ dport");
+        pty.write("\t");
+        pty.wait_text("tcp dport");
+        pty.write(" 8443 jump as");
+        pty.wait_text("⇥ aside");
+        pty.write("\t");
+        pty.wait_text("jump aside");
+        pty.wait_text("TCP packets to port 8443");
+        pty.write("\r");
+        pty.wait_text("± 1 pending");
+    });
+}

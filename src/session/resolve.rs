@@ -22,6 +22,22 @@ impl Machine {
         Machine::default()
     }
 
+    /// The names of services in their order, for somebody who writes one.
+    pub fn service_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.services().keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn services(&self) -> &HashMap<String, u16> {
+        self.services.get_or_init(|| {
+            names_and_numbers("/etc/services")
+                .into_iter()
+                .filter_map(|(name, port)| Some((name, u16::try_from(port).ok()?)))
+                .collect()
+        })
+    }
+
     /// The number of a name in a file of iproute2's form.
     fn number(&self, slot: usize, paths: &[&str], name: &str) -> Option<u32> {
         let table = self.tables.get(slot)?.get_or_init(|| {
@@ -104,13 +120,7 @@ impl Resolve for Machine {
     }
 
     fn service(&self, name: &str) -> Option<u16> {
-        let table = self.services.get_or_init(|| {
-            names_and_numbers("/etc/services")
-                .into_iter()
-                .filter_map(|(name, port)| Some((name, u16::try_from(port).ok()?)))
-                .collect()
-        });
-        table.get(name).copied()
+        self.services().get(name).copied()
     }
 
     fn protocol(&self, name: &str) -> Option<u8> {

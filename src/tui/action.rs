@@ -189,6 +189,8 @@ actions! {
     RollBack       "roll-back"         "take back"      3 true  "take the commit back that waits for confirmation";
     UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
     ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
+    Complete       "complete"          "complete"       3 false "put the word that fits here, or the next of them";
+    CompleteBack   "complete-back"     "word before"    0 false "put the word before this one of those that fit here";
     NewLine        "new-line"          "new line"       0 false "begin a new line";
 
     Accept         "accept"            "go"             1 false "take the selected line";

@@ -386,7 +386,7 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
-        Answer::Looked { ticket, wrong } => overlay::editor::looked(state, ticket, wrong),
+        Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
         Answer::Reply(reply) => screen::changes::update::replied(state, reply),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);

@@ -5,9 +5,11 @@
 
 mod find;
 mod scan;
+mod write;
 
 pub use find::{Index, find, find_labels};
 pub use scan::{holds, order, references, search};
+pub use write::{Advice, advise};
 
 use super::action::Action;
 use super::request::Reply;
@@ -15,7 +17,6 @@ use super::screen::explore::node::NodeKey;
 use super::screen::routes;
 use super::text::{Printer, Texts};
 use crate::model::{ElementList, Elements, Family, Name};
-use crate::session::changes::{self, Wrong};
 use crate::session::{ChainKey, Picture};
 use crate::stage::change::Edit;
 use std::collections::HashMap;
@@ -74,12 +75,13 @@ pub enum Job {
         family: Family,
         table: Name,
     },
-    /// What is wrong with one change, where those before it are made.
+    /// What there is to say about the last change, where those before it are made.
     Look {
         ticket: u64,
         picture: Arc<Picture>,
         edits: Vec<Edit>,
-        which: usize,
+        /// Where the cursor is in the text of the last one, in bytes.
+        cursor: usize,
     },
 }
 
@@ -139,7 +141,7 @@ pub enum Answer {
     Elements(Printed),
     Looked {
         ticket: u64,
-        wrong: Vec<Wrong>,
+        advice: Advice,
     },
     Reply(Reply),
 }
@@ -283,12 +285,10 @@ pub fn run(
             ticket,
             picture,
             edits,
-            which,
+            cursor,
         } => {
-            let links = &picture.network.links;
-            let mut wrong = changes::look(&picture.ruleset, &edits, links, &picture.names);
-            wrong.retain(|one| one.change == which);
-            Some(Answer::Looked { ticket, wrong })
+            let advice = advise(&picture, &edits, cursor);
+            Some(Answer::Looked { ticket, advice })
         }
         Job::Elements {
             picture,

@@ -299,7 +299,7 @@ fn add(state: &mut State, ruleset: &Ruleset, action: Action, effects: &mut Vec<E
         (
             None,
             Some(Change {
-                edit: Edit::AddRule { at, .. },
+                edit: Edit::AddRule { at, .. } | Edit::MoveRule { to: at, .. },
                 ..
             }),
         ) => at.clone(),
