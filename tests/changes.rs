@@ -398,3 +398,53 @@ fn the_editor_offers_words_and_says_what_a_rule_does() {
         pty.wait_text("± 1 pending");
     });
 }
+
+#[test]
+fn a_table_goes_through_the_editor_of_the_person() {
+    in_namespace("editor", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let script = directory.path().join("editor");
+        let text = "#!/bin/sh\nsed -i 's/udp dport 53 accept/udp dport 5353 accept\\n\\t\\ticmp type echo-request accept/; s/policy accept/policy drop/' \"$1\"\n";
+        std::fs::write(&script, text).expect("a script");
+        output("chmod", &["+x", &script.to_string_lossy()]);
+        nft(OLD);
+        let mut command = CommandBuilder::new(BINARY);
+        command.env("TERM", "xterm-256color");
+        command.env("EDITOR", &script);
+        command.env_remove("VISUAL");
+        command.env("HOOKSCOPE_RUN_DIR", directory.path().join("run"));
+        command.env("HOOKSCOPE_JOURNAL_DIR", directory.path().join("state"));
+        let mut pty = Pty::start(command, 100, 30);
+        pty.wait_text("tcp dport { 22, 80 }");
+        pty.write("E");
+        pty.wait_text("± 3 pending");
+        pty.write("u");
+        pty.wait("one undo takes all of it", |screen| {
+            !screen.contents().contains("pending")
+        });
+        pty.write("U");
+        pty.wait_text("± 3 pending");
+        pty.write("3c\r");
+        pty.wait_text("3 changes committed");
+        let expected = OLD
+            .replace(
+                "udp dport 53 accept",
+                "udp dport 5353 accept\n\t\ticmp type echo-request accept",
+            )
+            .replace("policy accept", "policy drop");
+        assert_eq!(ruleset(), expected);
+        // An editor that fails changes nothing and says so; the screen is whole again.
+        std::fs::write(&script, "#!/bin/sh\nexit 3\n").expect("a script");
+        pty.write("1E");
+        pty.wait_text("nothing was staged");
+        pty.wait_text("tcp dport { 22, 80 }");
+        // A text that cannot be read is not lost.
+        let text = "#!/bin/sh\ngrep -q nonsense \"$1\" && sed -i /nonsense/d \"$1\" || sed -i 's/drop;/drop;\\n\\t\\tnonsense/' \"$1\"\n";
+        std::fs::write(&script, text).expect("a script");
+        pty.write("E");
+        pty.wait_text("E opens your text again");
+        pty.write("E");
+        pty.wait_text("the table was left as it is");
+        assert_eq!(ruleset(), expected);
+    });
+}

@@ -176,6 +176,7 @@ actions! {
     MoveUp         "move-up"           "move up"        0 true  "stage moving this rule over the one before it";
     MoveDown       "move-down"         "move down"      0 true  "stage moving this rule behind the one after it";
     SwitchRule     "switch"            "off/on"        15 true  "stage switching this rule off, or on again; it stays where it is";
+    EditTable      "edit-table"        "edit table"    0 true  "open the whole table in $EDITOR; what you change is staged";
     TurnPolicy     "policy"            "policy"        15 true  "stage the other policy for this chain: accept or drop";
     Command        "command"           "command"       19 true  "write any command of the nft language into the change set";
     Undo           "undo"              "undo"          17 true  "take back the last change of the change set";

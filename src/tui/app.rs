@@ -245,6 +245,7 @@ impl State {
             | Action::MoveUp
             | Action::MoveDown
             | Action::SwitchRule
+            | Action::EditTable
             | Action::TurnPolicy
                 if self.screen == Screen::Explore =>
             {
@@ -260,6 +261,7 @@ impl State {
             | Action::MoveUp
             | Action::MoveDown
             | Action::SwitchRule
+            | Action::EditTable
             | Action::TurnPolicy
             | Action::KeepCounters
             | Action::TakeTheirs
@@ -327,6 +329,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 );
             }
         }
+        Event::Edited(text) => screen::changes::table::edited(state, text, &mut effects),
         Event::Answer(answer) => answered(state, answer, &mut effects),
     }
     effects
@@ -387,7 +390,7 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
         Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
-        Answer::Reply(reply) => screen::changes::update::replied(state, reply),
+        Answer::Reply(reply) => screen::changes::update::replied(state, reply, effects),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);
             screen::explore::update::settle(state);

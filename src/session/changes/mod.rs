@@ -9,6 +9,7 @@ mod routes;
 mod staged;
 mod text;
 mod verify;
+pub mod whole;
 
 pub use kernel::{check, commit};
 pub use past::{Past, Window, history, keep, roll_back, undo_last, window};

@@ -58,6 +58,18 @@ impl ChangeSet {
         id
     }
 
+    /// Put several changes at the end, as one state.
+    pub fn stage_all(&mut self, edits: Vec<Edit>) {
+        let (past, future) = (self.past.len(), self.changes.clone());
+        for edit in edits {
+            self.stage(edit);
+        }
+        if self.past.len() > past {
+            self.past.truncate(past);
+            self.past.push(future);
+        }
+    }
+
     /// Put another change in the place of one.
     pub fn amend(&mut self, id: u64, edit: Edit) {
         let beside = edit.beside().cloned();

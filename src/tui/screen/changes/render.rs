@@ -33,6 +33,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let remark = match &changes.busy {
         Some(Busy::Checking) => format!("{} the kernel looks at them", spinner(state)),
         Some(Busy::Committing { .. }) => format!("{} committing", spinner(state)),
+        Some(Busy::Editing) => format!("{} reading the table", spinner(state)),
         Some(Busy::Ending) => format!("{} asking the guard", spinner(state)),
         None => summary(state),
     };

@@ -275,7 +275,7 @@ pub fn changed(state: &mut State) {
     explore::update::settle(state);
 }
 
-pub fn replied(state: &mut State, reply: Reply) {
+pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     if !matches!(reply, Reply::History(_) | Reply::Window(_)) {
         // There may be more of it now.
         state.changes.history_asked = None;
@@ -324,6 +324,8 @@ pub fn replied(state: &mut State, reply: Reply) {
                 Err(error) => state.notify(Level::Error, error),
             }
         }
+        Reply::TableOpened(outcome) => super::table::opened(state, outcome, effects),
+        Reply::TableEdits(outcome) => super::table::read(state, outcome),
         Reply::Window(window) => seen(state, window),
         Reply::History(history) => state.changes.history = history,
     }

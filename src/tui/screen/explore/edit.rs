@@ -150,6 +150,9 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
     }
     let rules = matches!(state.explore.content(ruleset), Content::Rules(..));
     let in_list = state.explore.focus != Pane::Tree;
+    if action == Action::EditTable {
+        return super::edit_tree::table(state).is_some() && state.changes.busy.is_none();
+    }
     if !in_list && action != Action::TurnPolicy {
         return edit_tree::enabled(state, ruleset, action);
     }
@@ -185,6 +188,12 @@ pub(super) fn perform(
     effects: &mut Vec<Effect>,
 ) {
     if !enabled(state, ruleset, action) {
+        return;
+    }
+    if action == Action::EditTable {
+        if let Some((family, table)) = edit_tree::table(state) {
+            changes::table::open(state, family, table, effects);
+        }
         return;
     }
     if state.explore.focus == Pane::Tree && action != Action::TurnPolicy {

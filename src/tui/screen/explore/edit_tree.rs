@@ -2,7 +2,7 @@
 
 use super::node::{Group, Item};
 use super::symbols;
-use crate::model::{Ruleset, Table};
+use crate::model::{Family, Name, Ruleset, Table};
 use crate::stage::change::Edit;
 use crate::tui::action::Action;
 use crate::tui::app::{Level, State};
@@ -19,6 +19,12 @@ fn item<'r>(state: &State, ruleset: &'r Ruleset) -> Option<Item<'r>> {
         .as_ref()?
         .locate(ruleset)?
         .item(ruleset)
+}
+
+/// The table of what is on the screen.
+pub fn table(state: &State) -> Option<(Family, Name)> {
+    let (family, table) = state.explore.tree.selected.as_ref()?.table()?;
+    Some((family, table.clone()))
 }
 
 /// What a person begins with.

@@ -345,6 +345,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
         | Action::MoveUp
         | Action::MoveDown
         | Action::SwitchRule
+        | Action::EditTable
         | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
         Action::OpenItem => {
             matches!(explore.content(ruleset), Content::Listing(_)) && explore.focus == Pane::Main
@@ -432,6 +433,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::MoveUp
         | Action::MoveDown
         | Action::SwitchRule
+        | Action::EditTable
         | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
