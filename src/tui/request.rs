@@ -1,6 +1,7 @@
 //! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
 
-use crate::model::Names;
+use crate::model::{Names, Ruleset};
+use crate::session::Beside;
 use crate::session::changes::{Past, Problem, Window};
 use crate::stage::change::Change;
 use std::sync::Arc;
@@ -31,6 +32,8 @@ pub enum Request {
     UndoCommit,
     /// The commits of the journal.
     History,
+    /// What decides about packets and is not in the picture.
+    Beside { ruleset: Arc<Ruleset> },
 }
 
 #[derive(Clone, Debug)]
@@ -49,4 +52,5 @@ pub enum Reply {
     RolledBack(Result<Vec<String>, String>),
     Window(Option<Window>),
     History(Vec<Past>),
+    Beside(Arc<Beside>),
 }

@@ -4,6 +4,7 @@
 //! directly. A ticket comes back with every answer, so that a late one is recognized.
 
 mod find;
+pub mod flow;
 mod scan;
 
 pub use find::{Index, find, find_labels};
@@ -81,6 +82,8 @@ pub enum Job {
         edits: Vec<Edit>,
         which: usize,
     },
+    /// The hook diagram, and the way of a packet through it.
+    Flow { ticket: u64, ask: Box<flow::Ask> },
 }
 
 /// Jobs of one kind replace each other.
@@ -92,6 +95,7 @@ pub enum JobKind {
     References,
     Elements,
     Look,
+    Flow,
 }
 
 impl Job {
@@ -103,6 +107,7 @@ impl Job {
             Job::References { .. } => JobKind::References,
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
+            Job::Flow { .. } => JobKind::Flow,
         }
     }
 }
@@ -140,6 +145,10 @@ pub enum Answer {
     Looked {
         ticket: u64,
         wrong: Vec<Wrong>,
+    },
+    Flow {
+        ticket: u64,
+        seen: Box<flow::Seen>,
     },
     Reply(Reply),
 }
@@ -278,6 +287,10 @@ pub fn run(
         } => {
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
+        }
+        Job::Flow { ticket, ask } => {
+            let seen = Box::new(flow::run(&ask));
+            Some(Answer::Flow { ticket, seen })
         }
         Job::Look {
             ticket,
