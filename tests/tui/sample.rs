@@ -319,6 +319,7 @@ pub fn picture(ruleset: Ruleset, network: Network) -> Arc<Picture> {
             resyncs: 0,
             problem: None,
         },
+        beside: None,
     })
 }
 

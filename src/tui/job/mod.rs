@@ -4,6 +4,7 @@
 //! directly. A ticket comes back with every answer, so that a late one is recognized.
 
 mod find;
+pub mod flow;
 mod scan;
 mod write;
 
@@ -83,6 +84,8 @@ pub enum Job {
         /// Where the cursor is in the text of the last one, in bytes.
         cursor: usize,
     },
+    /// The hook diagram, and the way of a packet through it.
+    Flow { ticket: u64, ask: Box<flow::Ask> },
 }
 
 /// Jobs of one kind replace each other.
@@ -94,6 +97,7 @@ pub enum JobKind {
     References,
     Elements,
     Look,
+    Flow,
 }
 
 impl Job {
@@ -105,6 +109,7 @@ impl Job {
             Job::References { .. } => JobKind::References,
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
+            Job::Flow { .. } => JobKind::Flow,
         }
     }
 }
@@ -142,6 +147,10 @@ pub enum Answer {
     Looked {
         ticket: u64,
         advice: Advice,
+    },
+    Flow {
+        ticket: u64,
+        seen: Box<flow::Seen>,
     },
     Reply(Reply),
 }
@@ -280,6 +289,10 @@ pub fn run(
         } => {
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
+        }
+        Job::Flow { ticket, ask } => {
+            let seen = Box::new(flow::run(&ask));
+            Some(Answer::Flow { ticket, seen })
         }
         Job::Look {
             ticket,
