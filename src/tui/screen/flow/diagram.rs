@@ -233,12 +233,12 @@ impl Drawing<'_> {
             style = style.add_modifier(Modifier::BOLD);
         }
         let word = label(self.flow().family, station);
-        let text = if way == Way::Here {
-            format!("[{word}]")
-        } else {
-            format!(" {word} ")
-        };
         let room = usize::from(line.width);
+        let text = match way {
+            _ if width(word) + 2 > room => word.to_owned(),
+            Way::Here => format!("[{word}]"),
+            _ => format!(" {word} "),
+        };
         let text = elide(&text, room);
         let left = room.saturating_sub(width(&text)) / 2;
         let text = format!("{}{text}", " ".repeat(left));
