@@ -24,6 +24,11 @@ const OLD: &str = "table ip t {
 /// The interface on a fresh ruleset, in a place where nothing is left behind.
 fn start(directory: &tempfile::TempDir) -> Pty {
     nft(OLD);
+    start_again(directory)
+}
+
+/// On the ruleset as it is.
+fn start_again(directory: &tempfile::TempDir) -> Pty {
     let mut command = CommandBuilder::new(BINARY);
     command.env("TERM", "xterm-256color");
     command.env_remove("SSH_CONNECTION");
@@ -507,5 +512,76 @@ fn nobody_cuts_off_their_own_session_by_accident() {
         pty.write("t\r");
         pty.wait_text("s to keep");
         assert!(ruleset().contains("policy drop"));
+    });
+}
+
+#[test]
+fn what_was_staged_survives_the_terminal_and_can_be_traced() {
+    in_namespace("staged", || {
+        output(
+            "ip",
+            &["link", "add", "in0", "type", "veth", "peer", "name", "in1"],
+        );
+        output("ip", &["addr", "add", "192.0.2.1/24", "dev", "in0"]);
+        output("ip", &["link", "set", "in0", "up"]);
+        output("ip", &["link", "set", "in1", "up"]);
+        let directory = tempfile::tempdir().expect("a directory");
+        let trace = |staged: &[&str]| {
+            let output = std::process::Command::new(BINARY)
+                .args([
+                    "trace",
+                    "--json",
+                    "--iif",
+                    "in0",
+                    "--src",
+                    "192.0.2.9",
+                    "--dst",
+                ])
+                .args([
+                    "192.0.2.1",
+                    "--proto",
+                    "udp",
+                    "--sport",
+                    "9",
+                    "--dport",
+                    "53",
+                ])
+                .args(staged)
+                .env("HOOKSCOPE_RUN_DIR", directory.path().join("run"))
+                .output()
+                .expect("it runs");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            (text, String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        let mut pty = start(&directory);
+        let (text, error) = trace(&[]);
+        assert!(text.contains(r#""fate":"delivered""#), "{text}{error}");
+        assert!(trace(&["--staged"]).1.contains("nothing is staged"));
+        pty.write("jdp");
+        pty.wait_text("± 2 pending");
+        soon("the change is kept", || {
+            trace(&["--staged"]).0.contains(r#""fate":"dropped""#)
+        });
+        assert!(
+            trace(&[]).0.contains(r#""fate":"delivered""#),
+            "only staged"
+        );
+        kill(Pid::from_raw(pty.id()), Signal::SIGKILL).expect("it lives");
+        assert!(pty.ended(Duration::from_secs(10)).is_some());
+        let mut pty = start_again(&directory);
+        pty.wait_text("± 2 pending");
+        pty.wait_text("are here again");
+        pty.write("q");
+        pty.wait_text("Leave?");
+        pty.write("\r");
+        assert!(pty.ended(Duration::from_secs(10)).is_some());
+        assert!(trace(&["--staged"]).1.contains("nothing is staged"));
+        // A text works as well.
+        let file = directory.path().join("drop.nft");
+        std::fs::write(&file, "insert rule ip t c udp dport 53 drop\n").expect("a file");
+        let (text, error) = trace(&[&format!("--staged={}", file.display())]);
+        assert!(text.contains(r#""fate":"dropped""#), "{text}{error}");
+        assert!(text.contains(r#""staged":true"#), "{text}");
+        assert_eq!(ruleset(), OLD);
     });
 }

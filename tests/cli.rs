@@ -41,7 +41,7 @@ fn what_is_not_there_exits_1() {
     refused(
         &["--netns", "no-such-place", "show"],
         1,
-        &["no network namespace 'no-such-place'", "ip netns add"],
+        &["no network namespace 'no-such-place'"],
     );
     refused(&["--netns", "4194305", "show"], 1, &["no process 4194305"]);
     refused(

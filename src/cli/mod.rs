@@ -17,6 +17,7 @@ mod route;
 mod save;
 mod show;
 mod snapshot;
+mod staged;
 mod test;
 mod trace;
 mod tui;

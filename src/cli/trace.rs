@@ -24,6 +24,9 @@ pub struct TraceArgs {
     /// Packets from a file, one a line, in these options
     #[arg(long, value_name = "FILE", conflicts_with_all = ["src", "dst", "hex"])]
     batch: Option<PathBuf>,
+    /// With the changes made that are staged in the terminal interface, or those of an nft text
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    staged: Option<Option<PathBuf>>,
 }
 
 pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -38,8 +41,12 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
         }
         None => questions.push(Ok(args.packet.clone().question(now))),
     }
-    let picture = picture(global)?;
-    let evidence = evidence(&picture, global);
+    let mut picture = picture(global)?;
+    if let Some(file) = &args.staged {
+        super::staged::stage(&mut picture, file.as_deref())?;
+    }
+    let mut evidence = evidence(&picture, global);
+    evidence["staged"] = args.staged.is_some().into();
     let simulator = Simulator::new(World {
         ruleset: &picture.ruleset,
         network: &picture.network,
@@ -153,8 +160,12 @@ fn evidence_lines(evidence: &Value) -> Vec<String> {
         ),
         _ => "the running kernel".to_owned(),
     };
+    let staged = match evidence["staged"].as_bool() {
+        Some(true) => ", with the staged changes made",
+        _ => "",
+    };
     let mut lines = vec![format!(
-        "rests on {source}, generation {}",
+        "rests on {source}, generation {}{staged}",
         evidence["generation"]
     )];
     lines.push("not looked at: BPF programs, other namespaces, offloaded flows".to_owned());

@@ -29,6 +29,10 @@ pub enum Request {
         /// Take them back after this time unless they are confirmed.
         confirm: Option<Duration>,
     },
+    /// Keep the changes where a lost terminal does not lose them.
+    Remember(Arc<Vec<Change>>),
+    /// What a program staged that was killed.
+    Recall,
     /// Read a table and print it, for an editor.
     OpenTable {
         family: Family,
@@ -70,6 +74,8 @@ pub enum Reply {
         version: u64,
         outcome: Result<Severed, String>,
     },
+    Remembered(Result<(), String>),
+    Recalled(Vec<Edit>),
     TableOpened(Result<Arc<Opened>, String>),
     TableEdits(Result<Vec<Edit>, String>),
     Kept(Result<(), String>),

@@ -3,6 +3,7 @@
 //! May use `stage`, `kernel`, `lang`, `model`. [`look`] needs no kernel; [`check`], [`commit`] and the rest block
 //! and belong on threads of their own.
 
+pub mod kept;
 mod kernel;
 mod past;
 mod routes;

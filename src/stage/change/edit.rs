@@ -2,9 +2,10 @@
 
 use super::disable;
 use crate::model::{Family, Name, Policy};
+use serde::{Deserialize, Serialize};
 
 /// A chain or set by name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     pub family: Family,
     pub table: Name,
@@ -19,7 +20,7 @@ impl Place {
 }
 
 /// A rule of the kernel, and what it said when the change was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleRef {
     pub chain: Place,
     pub handle: u64,
@@ -28,7 +29,7 @@ pub struct RuleRef {
 }
 
 /// Where a new rule goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Anchor {
     Before(RuleRef),
     After(RuleRef),
@@ -45,7 +46,7 @@ impl Anchor {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Edit {
     AddRule {
         at: Anchor,

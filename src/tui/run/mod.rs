@@ -17,6 +17,7 @@ use super::event::Event;
 use super::keymap::KeymapError;
 use super::request::Request;
 use super::theme::ThemeError;
+use crate::session::changes::kept;
 use crate::session::{Command, SessionEvent, SessionHandle};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_core::Stream;
@@ -89,6 +90,7 @@ async fn drive(
     let mut session_open = true;
     // Another session may have left a commit that waits.
     runner.jobs.ask(Request::Window);
+    runner.jobs.ask(Request::Recall);
     terminal.draw(&state)?;
     while !runner.quit {
         // Every future here is cancel safe: a receive or a poll that does not complete loses nothing.
@@ -159,6 +161,10 @@ async fn drive(
         if !runner.quit {
             terminal.draw(&state)?;
         }
+    }
+    if runner.quit {
+        // Somebody left on purpose: what was staged is given up.
+        kept::forget();
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
-use crate::session::changes::{severed, whole};
+use crate::session::changes::{kept, severed, whole};
 use crate::session::{beside, changes};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
@@ -57,6 +57,11 @@ pub fn run(request: Request, held: &Held) -> Reply {
             });
             Reply::Committed { version, outcome }
         }
+        Request::Remember(changes) => {
+            let kept = kept::keep(&edits(&changes));
+            Reply::Remembered(kept.map_err(|error| error.to_string()))
+        }
+        Request::Recall => Reply::Recalled(kept::orphaned().unwrap_or_default()),
         Request::OpenTable {
             family,
             table,

@@ -69,6 +69,8 @@ pub struct Changes {
     pub rejected: Option<(Arc<Opened>, String)>,
     /// Who would be cut off by the set as it is; nothing while that is being looked at.
     pub severed: Option<Result<Severed, String>>,
+    /// The state of the set that was kept on disk last.
+    pub remembered: u64,
     /// What the last commit came to.
     pub last: Option<String>,
 }

@@ -287,7 +287,7 @@ pub fn changed(state: &mut State) {
 pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     if !matches!(
         reply,
-        Reply::History(_) | Reply::Window(_) | Reply::Severed { .. }
+        Reply::History(_) | Reply::Window(_) | Reply::Severed { .. } | Reply::Remembered(_)
     ) {
         // There may be more of it now.
         state.changes.history_asked = None;
@@ -336,6 +336,19 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
                 }
                 Err(error) => state.notify(Level::Error, error),
             }
+        }
+        Reply::Remembered(Ok(())) => {}
+        Reply::Remembered(Err(why)) => {
+            let text = format!("what is staged is lost with this terminal: {why}");
+            state.notify(Level::Warning, text);
+        }
+        Reply::Recalled(edits) if edits.is_empty() || state.settings.read_only => {}
+        Reply::Recalled(edits) => {
+            let count = human::plural(edits.len(), "change", "changes");
+            state.changes.set.stage_all(edits);
+            changed(state);
+            let text = format!("{count} staged in a terminal that was lost are here again");
+            state.notify(Level::Warning, text);
         }
         Reply::Severed { version, outcome } => {
             if version == state.changes.set.version() {
@@ -465,6 +478,12 @@ pub fn tick(state: &mut State, effects: &mut Vec<Effect>) {
     if state.screen == Screen::Changes && due && can_change(state) {
         state.changes.history_asked = Some(now);
         effects.push(Effect::Kernel(Request::History));
+    }
+    let version = state.changes.set.version();
+    if version != state.changes.remembered && can_change(state) {
+        state.changes.remembered = version;
+        let changes = state.changes.set.changes().clone();
+        effects.push(Effect::Kernel(Request::Remember(changes)));
     }
     let busy = state.changes.busy.is_some();
     if let Some(window) = state.changes.window.as_mut().filter(|_| !busy)
