@@ -12,13 +12,16 @@ pub mod conntrack;
 pub mod eval;
 pub mod fib;
 pub mod frame;
+pub mod group;
 pub mod hooks;
 pub mod nat;
+pub mod observed;
 pub mod packet;
 pub mod path;
 pub mod report;
 pub mod sets;
 pub mod settings;
+pub mod tracer;
 pub mod words;
 pub mod xtables;
 

@@ -12,6 +12,7 @@ pub mod machine;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;
+pub mod nflog;
 pub mod process;
 pub mod route;
 pub mod sysctl;
