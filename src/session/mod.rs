@@ -16,6 +16,7 @@ pub mod resolve;
 pub mod route;
 pub mod snapshot;
 mod system;
+pub mod watch;
 
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
