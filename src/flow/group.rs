@@ -75,6 +75,8 @@ pub struct Group {
     pub last: Option<Observed>,
     pub ct: Option<TracedCt>,
     pub events: usize,
+    /// `oif` is the port of a bridge.
+    by_port: bool,
 }
 
 impl Group {
@@ -201,6 +203,7 @@ impl Grouper {
             last: None,
             ct: packet.ct,
             events: 0,
+            by_port: false,
         };
         self.serial += 1;
         let open = Open {
@@ -270,14 +273,19 @@ impl Group {
     /// An event of the tracer's own tables.
     fn sentinel(&mut self, event: &TraceEvent) {
         let end = match &*event.chain {
-            chain::END_INPUT => End::Delivered,
+            // A bridge's input hook is on the way to those of its device.
+            chain::END_INPUT if event.family != Family::Bridge => End::Delivered,
             chain::END_POSTROUTING => End::Left,
             _ => return,
         };
         self.end = end;
         if let Some(packet) = &event.packet {
             self.last = Some(Observed::traced(packet, event.protocol, event.mark));
-            self.oif = packet.oif.map_or(self.oif, |oif| Some(oif.0));
+            // A bridge's port says more than the bridge, whose hooks come before or after the port's.
+            if event.family == Family::Bridge || !self.by_port {
+                self.oif = packet.oif.map_or(self.oif, |oif| Some(oif.0));
+            }
+            self.by_port |= event.family == Family::Bridge;
             self.ct = packet.ct.or(self.ct);
         }
     }
@@ -296,7 +304,9 @@ impl Group {
                 .map(|packet| Observed::traced(packet, event.protocol, event.mark));
             let (iif, oif) = (packet.iif.map(|i| i.0), packet.oif.map(|i| i.0));
             self.iif = self.iif.or(iif);
-            self.oif = oif.or(self.oif);
+            if !self.by_port {
+                self.oif = oif.or(self.oif);
+            }
             self.ct = packet.ct.or(self.ct);
             self.passes.push(Pass {
                 family: event.family,
@@ -355,6 +365,27 @@ impl Group {
             _ => self.end,
         };
     }
+}
+
+/// All events as those of one packet, whatever its numbers: where nothing else is traced.
+pub fn one_packet(own: &str, events: &[TraceEvent]) -> Option<Group> {
+    let mut grouper = Grouper::new(own);
+    let first = events.iter().find(|event| event.packet.is_some())?;
+    grouper.begin(first, Duration::ZERO, Some(first.family));
+    let mut group = grouper.take_all().into_iter().next()?;
+    for event in events {
+        group.events += 1;
+        if *event.table == *own {
+            group.sentinel(event);
+        } else {
+            group.event(event);
+        }
+        // What follows is an answer to it.
+        if group.end == End::Delivered && event.family == Family::Inet {
+            break;
+        }
+    }
+    Some(group)
 }
 
 fn is_final(verdict: &Verdict) -> bool {

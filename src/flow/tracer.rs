@@ -17,9 +17,9 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use thiserror::Error;
 
-/// Before every chain that a person would make.
-const FIRST: i32 = -2_000_000_000;
-const LAST: i32 = 2_000_000_000;
+/// Before every chain that a person would make, and behind; the kernel itself uses the ends of the range.
+const FIRST: i32 = -2_147_000_000;
+const LAST: i32 = 2_147_000_000;
 
 /// Names of the chains.
 pub mod chain {
@@ -238,6 +238,10 @@ pub struct Plan {
     pub ingress: Vec<Name>,
     /// The kernel takes the tables away with the socket that made them.
     pub owner: bool,
+    /// Only packets of sockets that a process has: what the kernel answers by itself is left out.
+    pub owned_only: bool,
+    /// A mark that packets get as they arrive.
+    pub set_mark: Option<u32>,
 }
 
 impl Plan {
@@ -286,12 +290,18 @@ impl Plan {
             }
             out.push_str("  }\n");
         };
-        let arriving = self.filter.conditions();
+        let mut arriving = self.filter.conditions();
+        if let Some(mark) = self.set_mark {
+            for condition in &mut arriving {
+                let _ = write!(condition, "meta mark set {mark} ");
+            }
+        }
         if family == Family::Netdev {
             let hook = format!("ingress devices = {{ {devices} }}");
             base(chain::ARRIVED, &hook, FIRST, &arriving);
         } else {
-            if self.filter.uid.is_none() && self.filter.gid.is_none() {
+            let owned = self.filter.uid.is_some() || self.filter.gid.is_some() || self.owned_only;
+            if self.filter.iif.is_some() || !owned {
                 base(chain::ARRIVED, "prerouting", FIRST, &arriving);
             }
             // What a bridge sends was seen before: it arrived, or the machine sent it.
@@ -300,7 +310,14 @@ impl Plan {
                     .filter
                     .conditions()
                     .into_iter()
-                    .map(|condition| self.filter.owner() + &condition)
+                    .map(|condition| {
+                        let any = if self.owned_only {
+                            "meta skuid >= 0 "
+                        } else {
+                            ""
+                        };
+                        self.filter.owner() + any + &condition
+                    })
                     .collect();
                 base(chain::SENT, "output", FIRST, &sent);
             }
@@ -348,6 +365,7 @@ mod tests {
             bridge: true,
             ingress: vec!["eth0".into()],
             owner: true,
+            ..Plan::default()
         }
     }
 

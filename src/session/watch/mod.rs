@@ -11,7 +11,6 @@ mod packet;
 mod texts;
 
 pub use packet::{ChainPass, Packet, RuleHit, clock, seconds};
-pub use texts::rejects;
 
 use crate::flow::group::Grouper;
 use crate::flow::observed::Observed;
@@ -162,6 +161,7 @@ impl Watch {
             bridge: devices.bridge,
             ingress: texts.devices_with_ingress(),
             owner: true,
+            ..Plan::default()
         };
         let held = if options.trace { install(&plan)? } else { None };
         devices.again = Instant::now();

@@ -49,6 +49,8 @@ pub struct Packet {
     /// The kernel's number of its trace.
     pub id: u32,
     pub time: SystemTime,
+    /// The same as local time of day, with microseconds.
+    pub clock: String,
     pub seen: Observed,
     pub iif: Option<Name>,
     pub oif: Option<Name>,
@@ -121,10 +123,12 @@ pub fn make(number: u64, group: Group, texts: &mut Texts, devices: &mut Devices)
         End::Left if group.local => Some(Fate::Sent),
         End::Left => Some(Fate::Forwarded),
     };
+    let time = SystemTime::now();
     Packet {
         number,
         id: group.id,
-        time: SystemTime::now(),
+        time,
+        clock: clock(time),
         iif: devices.name(group.iif),
         oif: devices.name(group.oif),
         local: group.local,

@@ -7,7 +7,7 @@ use crate::kernel::nf_tables::events::{Event, Events, What};
 use crate::kernel::nf_tables::{decode, dump, load};
 use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
-use crate::model::{BaseChain, Elements, Expression, Family, Name, Names, Ruleset, Table};
+use crate::model::{BaseChain, Elements, Family, Name, Names, Ruleset, Table};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ impl Texts {
                         .unwrap_or_default();
                     let facts = RuleFacts {
                         text: facts::rule_text_stateless(&view, &self.names, rule),
-                        rejects: expressions.iter().any(rejects),
+                        rejects: expressions.iter().any(facts::rejects),
                     };
                     (rule.handle, facts)
                 })
@@ -145,14 +145,5 @@ impl Texts {
         devices.sort();
         devices.dedup();
         devices
-    }
-}
-
-/// `reject`, or iptables' target of the name.
-pub fn rejects(expression: &Expression) -> bool {
-    match expression {
-        Expression::Reject { .. } => true,
-        Expression::Target(target) => &*target.name == "REJECT",
-        _ => false,
     }
 }
