@@ -19,6 +19,8 @@ mod show;
 mod snapshot;
 mod test;
 mod trace;
+mod trace_kernel;
+mod trace_pcap;
 mod tui;
 mod watch;
 

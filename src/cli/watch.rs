@@ -318,12 +318,7 @@ impl Feed<'_> {
             .ct
             .map(|ct| format!(" ({})", ct.state_word()))
             .unwrap_or_default();
-        writeln!(
-            out,
-            "{} {mark:<9} {way}{}{ct}",
-            clock(packet.time),
-            packet.seen
-        )?;
+        writeln!(out, "{} {mark:<9} {way}{}{ct}", packet.clock, packet.seen)?;
         if self.args.brief {
             writeln!(out, "    {}", packet.reason())?;
             return out.flush();

@@ -11,6 +11,7 @@
 pub mod conntrack;
 pub mod eval;
 pub mod fib;
+pub mod filter_words;
 pub mod frame;
 pub mod group;
 pub mod hooks;

@@ -3,6 +3,7 @@
 //! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
 //! [`Command`]s; they never touch a socket.
 
+pub mod case;
 pub mod changes;
 pub mod compile;
 pub mod iptables;
