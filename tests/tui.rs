@@ -6,6 +6,8 @@ mod sample;
 
 #[path = "tui/changes.rs"]
 mod changes;
+#[path = "tui/live.rs"]
+mod live;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::model::{Family, Policy, Ruleset};
@@ -275,7 +277,7 @@ fn a_large_ruleset_is_walked_like_a_small_one() {
 
 #[test]
 fn a_change_by_somebody_is_told_with_its_maker() {
-    let mut bench = bench(80, 24);
+    let mut bench = bench(100, 24);
     let mut next = Arc::unwrap_or_clone(picture(ruleset(), network(0)));
     next.changes = Arc::new(vec![hookscope::session::Change {
         at: std::time::SystemTime::UNIX_EPOCH,

@@ -18,6 +18,7 @@ pub enum Layer {
     Details,
     Routes,
     Changes,
+    Live,
     /// Writing a rule or a command.
     Editor,
     /// A question with yes and no.
@@ -31,7 +32,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 14] = [
+    pub const ALL: [Layer; 15] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -41,6 +42,7 @@ impl Layer {
         Layer::Details,
         Layer::Routes,
         Layer::Changes,
+        Layer::Live,
         Layer::Editor,
         Layer::Ask,
         Layer::Dialog,
@@ -60,6 +62,7 @@ impl Layer {
             Layer::Details => "explore-details",
             Layer::Routes => "routes",
             Layer::Changes => "changes",
+            Layer::Live => "live",
             Layer::Editor => "editor",
             Layer::Ask => "ask",
             Layer::Dialog => "dialog",
@@ -80,6 +83,7 @@ impl Layer {
             Layer::Details => "Explore: details",
             Layer::Routes => "Routes",
             Layer::Changes => "Changes",
+            Layer::Live => "Live",
             Layer::Editor => "Editor",
             Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
@@ -141,6 +145,7 @@ actions! {
     ScreenExplore  "screen-explore"    "explore"        0 true  "go to Explore: tables, chains, rules, sets";
     ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";
     ScreenChanges  "screen-changes"    "changes"        0 true  "go to Changes: what is staged, validate, commit";
+    ScreenLive     "screen-live"       "live"           0 true  "go to Live: packets and drops as the kernel sees them";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -185,6 +190,13 @@ actions! {
     UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
     ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
     NewLine        "new-line"          "new line"       0 false "begin a new line";
+
+    Watch          "watch"             "start/stop"     3 true  "start or stop watching packets; nothing is installed before, nothing stays after";
+    WatchFilter    "watch-filter"      "filter"         4 true  "which packets are watched, in the words of `hookscope watch`";
+    DropsOnly      "drops-only"        "drops"          6 true  "show only packets that were dropped or rejected; again for all";
+    Pause          "pause"             "pause"          7 true  "hold the list still; what comes meanwhile waits";
+    ClosePath      "close-path"        "back"           5 false "back to the list of packets";
+    ToRule         "to-rule"           "rule"           6 true  "show this rule in Explore";
 
     Accept         "accept"            "go"             1 false "take the selected line";
     Cancel         "cancel"            "close"          2 false "close this, or end the search";

@@ -12,6 +12,7 @@ use super::overlay::Overlay;
 use super::overlay::ask::Question;
 use super::screen::changes::Changes;
 use super::screen::explore::Explore;
+use super::screen::live::Live;
 use super::screen::routes::Routes;
 use super::search::Search;
 use super::theme::Theme;
@@ -48,16 +49,23 @@ pub enum Screen {
     Explore,
     Routes,
     Changes,
+    Live,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 3] = [Screen::Explore, Screen::Routes, Screen::Changes];
+    pub const ALL: [Screen; 4] = [
+        Screen::Explore,
+        Screen::Routes,
+        Screen::Changes,
+        Screen::Live,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",
             Screen::Routes => "Routes",
             Screen::Changes => "Changes",
+            Screen::Live => "Live",
         }
     }
 }
@@ -95,6 +103,7 @@ pub struct State {
     pub explore: Explore,
     pub routes: Routes,
     pub changes: Changes,
+    pub live: Live,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -120,6 +129,7 @@ impl State {
             explore: Explore::default(),
             routes: Routes::default(),
             changes: Changes::default(),
+            live: Live::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -179,13 +189,17 @@ impl State {
         if let Some(overlay) = &self.overlay {
             return vec![overlay.layer(), Layer::Always];
         }
-        if self.search.is_editing() || self.routes.is_editing(self.screen) {
+        if self.search.is_editing()
+            || self.routes.is_editing(self.screen)
+            || self.live.is_editing(self.screen)
+        {
             return vec![Layer::Prompt, Layer::Always];
         }
         let mut layers = match self.screen {
             Screen::Explore => vec![self.explore.layer(), Layer::Explore],
             Screen::Routes => vec![Layer::Routes],
             Screen::Changes => vec![Layer::Changes],
+            Screen::Live => vec![Layer::Live],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -205,7 +219,7 @@ impl State {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
             Action::Search | Action::NextPane | Action::PreviousPane
-                if self.screen == Screen::Changes =>
+                if matches!(self.screen, Screen::Changes | Screen::Live) =>
             {
                 false
             }
@@ -221,11 +235,22 @@ impl State {
                     || self.search.is_editing()
                     || self.search.is_active()
                     || self.routes.is_editing(self.screen)
+                    || self.live.is_editing(self.screen)
                     || (self.screen == Screen::Explore && self.explore.zoom)
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
             Action::ScreenChanges => self.screen != Screen::Changes,
+            Action::ScreenLive => self.screen != Screen::Live,
+            Action::Watch
+            | Action::WatchFilter
+            | Action::DropsOnly
+            | Action::Pause
+            | Action::ClosePath
+            | Action::ToRule => screen::live::update::enabled(self, action),
+            Action::OpenItem if self.screen == Screen::Live => {
+                screen::live::update::enabled(self, action)
+            }
             Action::Lookup => self.screen == Screen::Routes,
             Action::Expand
             | Action::Collapse
@@ -272,6 +297,7 @@ impl State {
                 Screen::Routes => {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
+                Screen::Live => screen::live::update::enabled(self, action),
                 Screen::Changes => false,
             },
             _ => true,
@@ -290,6 +316,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             state.size = size;
             screen::explore::update::settle(state);
             screen::routes::update::settle(state);
+            screen::live::update::settle(state);
         }
         Event::Tick(now) => {
             state.now = now;
@@ -317,6 +344,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             }
         }
         Event::Answer(answer) => answered(state, answer, &mut effects),
+        Event::Live(feed) => screen::live::update::fed(state, feed),
     }
     effects
 }
@@ -421,6 +449,8 @@ fn type_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         }
     } else if state.overlay.is_none() && state.routes.is_editing(state.screen) {
         state.routes.key(key);
+    } else if state.overlay.is_none() && state.live.is_editing(state.screen) {
+        state.live.key(key);
     }
 }
 
@@ -435,6 +465,8 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
         super::search::changed(state, effects);
     } else if state.routes.is_editing(state.screen) {
         state.routes.paste(text);
+    } else if state.live.is_editing(state.screen) {
+        state.live.paste(text);
     }
 }
 
@@ -455,6 +487,9 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         _ if state.search.is_editing() => super::search::perform(state, action, effects),
         _ if state.routes.is_editing(state.screen) => {
             screen::routes::update::perform_editing(state, action, effects);
+        }
+        _ if state.live.is_editing(state.screen) => {
+            screen::live::update::perform_editing(state, action, effects);
         }
         Action::Cancel => {
             if state.explore.zoom && state.screen == Screen::Explore {
@@ -490,6 +525,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ScreenExplore => state.screen = Screen::Explore,
         Action::ScreenRoutes => state.screen = Screen::Routes,
         Action::ScreenChanges => state.screen = Screen::Changes,
+        Action::ScreenLive => state.screen = Screen::Live,
         Action::Command
         | Action::Undo
         | Action::Redo
@@ -505,6 +541,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             Screen::Explore => screen::explore::update::perform(state, action, effects),
             Screen::Routes => screen::routes::update::perform(state, action, effects),
             Screen::Changes => screen::changes::update::perform(state, action, effects),
+            Screen::Live => screen::live::update::perform(state, action, effects),
         },
     }
 }

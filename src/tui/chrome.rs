@@ -50,6 +50,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Screen::Explore => screen::explore::render::render(state, frame, areas.body),
         Screen::Routes => screen::routes::render::render(state, frame, areas.body),
         Screen::Changes => screen::changes::render::render(state, frame, areas.body),
+        Screen::Live => screen::live::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);

@@ -16,6 +16,8 @@ pub enum Effect {
     Job(Job),
     /// Ask the kernel about changes, or make them.
     Kernel(Request),
+    /// Watch packets, or end that.
+    Watch(Option<Box<crate::session::watch::Options>>),
     /// Take the mouse or leave it to the terminal.
     Mouse(bool),
 }

@@ -20,4 +20,6 @@ pub enum Event {
     /// The session is gone; nothing new will come.
     SessionEnded,
     Answer(Answer),
+    /// What the feed of Live tells.
+    Live(crate::tui::screen::live::Feed),
 }

@@ -5,6 +5,7 @@
 
 mod config;
 mod jobs;
+mod live;
 mod requests;
 mod terminal;
 
@@ -20,6 +21,7 @@ use crate::session::{Command, SessionEvent, SessionHandle};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_core::Stream;
 use jobs::Jobs;
+use live::LiveFeed;
 use ratatui::layout::Size;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -71,6 +73,7 @@ async fn drive(
     let mut state = State::new(settings, terminal.size()?);
     let mut runner = Runner {
         jobs: Jobs::new(),
+        live: LiveFeed::new(),
         commands,
         waiting: VecDeque::new(),
         quit: false,
@@ -105,6 +108,7 @@ async fn drive(
                 }
             }),
             answer = runner.jobs.next() => answer.map(Event::Answer),
+            feed = runner.live.next() => feed.map(Event::Live),
             _ = ticks.tick() => Some(Event::Tick(started.elapsed())),
             _ = terminate.recv() => break,
             _ = hangup.recv() => break,
@@ -183,6 +187,7 @@ fn translate(event: TerminalEvent) -> Option<Event> {
 
 struct Runner {
     jobs: Jobs,
+    live: LiveFeed,
     commands: Sender<Command>,
     /// Commands the session has not taken yet.
     waiting: VecDeque<Command>,
@@ -201,6 +206,8 @@ impl Runner {
                 Effect::Job(job) => self.jobs.start(job),
                 Effect::Kernel(request) => self.jobs.ask(request),
                 Effect::Send(command) => self.send(command),
+                Effect::Watch(Some(options)) => self.live.start(*options),
+                Effect::Watch(None) => self.live.stop(),
             }
         }
     }

@@ -2,4 +2,5 @@
 
 pub mod changes;
 pub mod explore;
+pub mod live;
 pub mod routes;
