@@ -9,6 +9,8 @@ mod flow;
 
 #[path = "tui/changes.rs"]
 mod changes;
+#[path = "tui/live.rs"]
+mod live;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::model::{Family, Policy, Ruleset};

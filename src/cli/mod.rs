@@ -20,7 +20,10 @@ mod snapshot;
 mod staged;
 mod test;
 mod trace;
+mod trace_kernel;
+mod trace_pcap;
 mod tui;
+mod watch;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, ErrorKind, Write};
@@ -85,6 +88,8 @@ pub enum Command {
     Route(route::RouteArgs),
     /// Which way a packet goes: hooks, rules, NAT and routes, simulated
     Trace(Box<trace::TraceArgs>),
+    /// The kernel's own trace of packets that match, live; nothing of it stays behind
+    Watch(Box<watch::WatchArgs>),
     /// Hold packet expectations (TOML) against this machine or a snapshot
     Test(test::TestArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
@@ -139,6 +144,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Test(args)) => return test::run(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),
+        Some(Command::Watch(args)) => return watch::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {

@@ -1,7 +1,9 @@
 //! `hookscope trace`: which way a packet goes, by simulation.
 
 use super::packet::{PacketArgs, parse_line};
-use super::{Global, machine};
+use super::trace_kernel::Asked;
+use super::trace_pcap::Through;
+use super::{Global, machine, trace_pcap};
 use anyhow::Context;
 use clap::Args;
 use hookscope::flow::words::Words;
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Args)]
@@ -27,6 +30,15 @@ pub struct TraceArgs {
     /// With the changes made that are staged in the terminal interface, or those of an nft text
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     staged: Option<Option<PathBuf>>,
+    /// Every packet of a capture (pcap, pcapng): those of others arrive on --iif, those of this machine are sent
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["src", "dst", "hex", "batch", "in_kernel"])]
+    pcap: Option<PathBuf>,
+    /// Ask the kernel, too: the packet goes through a throw-away copy of this network, and both answers are compared
+    #[arg(long)]
+    in_kernel: bool,
+    /// Where the answers differ, keep everything that is needed to look into it
+    #[arg(long, value_name = "FILE", requires = "in_kernel")]
+    save_case: Option<PathBuf>,
 }
 
 pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
@@ -39,12 +51,14 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
                 questions.push(parse_line(line).map(|packet| packet.question(now)));
             }
         }
+        None if args.pcap.is_some() => {}
         None => questions.push(Ok(args.packet.clone().question(now))),
     }
     let mut picture = picture(global)?;
     if let Some(file) = &args.staged {
         super::staged::stage(&mut picture, file.as_deref())?;
     }
+    let picture = Arc::new(picture);
     let mut evidence = evidence(&picture, global);
     evidence["staged"] = args.staged.is_some().into();
     let simulator = Simulator::new(World {
@@ -56,21 +70,57 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
     });
     let words = Words::new(&simulator, &picture.ruleset, &picture.names);
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    if let Some(path) = &args.pcap {
+        let through = Through {
+            simulator: &simulator,
+            words: &words,
+            network: &picture.network,
+            evidence: &evidence,
+            iif: args.packet.iif.as_deref(),
+            json: args.json,
+        };
+        return trace_pcap::run(path, &through, &mut out);
+    }
     let mut failed = false;
     let many = args.batch.is_some();
+    let asked = if args.in_kernel {
+        let all: Vec<&Question> = questions.iter().flatten().collect();
+        let asked = Asked::new(&picture, &all)?;
+        evidence["in_kernel"] = true.into();
+        Some(asked)
+    } else {
+        None
+    };
     for question in questions {
         let answer = question.and_then(|question| {
             let trace = simulator.trace(&question)?;
-            Ok((question, trace))
+            let both = asked
+                .as_ref()
+                .map(|asked| asked.ask(&simulator, &question, &trace));
+            Ok((question, trace, both.transpose()?))
         });
+        if let (Ok((question, trace, Some(both))), Some(path), Some(asked)) =
+            (&answer, &args.save_case, &asked)
+            && !both.comparison.agrees()
+        {
+            asked.save(path, &words, question, trace, both)?;
+        }
         match answer {
-            Ok((question, trace)) if args.json => {
-                let value = words.json(&trace, question.iif.as_deref(), &evidence);
+            Ok((question, trace, both)) if args.json => {
+                let mut value = words.json(&trace, question.iif.as_deref(), &evidence);
+                if let Some(both) = both {
+                    value["in_kernel"] = both.json;
+                }
                 writeln!(out, "{value}")?;
             }
-            Ok((question, trace)) => {
+            Ok((question, trace, both)) => {
                 for line in words.lines(&trace, question.iif.as_deref(), width()) {
                     writeln!(out, "{line}")?;
+                }
+                if let (Some(both), Some(asked)) = (&both, &asked) {
+                    for line in asked.lines(both) {
+                        writeln!(out, "{line}")?;
+                    }
                 }
                 if many {
                     writeln!(out)?;

@@ -4,14 +4,18 @@
 //! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
 
 pub mod conntrack;
+pub mod conntrack_change;
 pub mod hooks;
+pub mod inject;
 pub mod ipset;
+pub mod ipset_change;
 pub mod ipset_elements;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;
+pub mod nflog;
 pub mod process;
 pub mod route;
 pub mod sysctl;

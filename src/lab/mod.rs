@@ -1,6 +1,8 @@
 //! The demo: a real firewall in private namespaces, with traffic, made and gone with this process.
 //!
-//! May use `kernel` and `model`. Everything is made through the kernel's own interfaces; no other program is run.
+//! `twin` is a copy of a machine's network, to ask the kernel which way a packet goes.
+//!
+//! The demo may use `kernel` and `model`. Everything is made through the kernel's own interfaces; no other program is run.
 //! Namespaces hang on this process alone (no files, no mounts that others see): however it ends, they are gone.
 
 mod link;
@@ -8,6 +10,7 @@ mod namespace;
 mod router;
 mod rules;
 mod traffic;
+pub mod twin;
 
 pub use namespace::LabError;
 

@@ -8,6 +8,7 @@ pub mod english;
 pub mod iptables;
 pub mod near;
 pub mod nft;
+pub mod pcap;
 pub mod route;
 
 pub use crate::model::Names;

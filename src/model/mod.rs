@@ -14,6 +14,7 @@ pub mod ruleset;
 pub mod set;
 pub mod snapshot;
 pub mod text;
+pub mod trace;
 pub mod xtables;
 
 pub use expression::{Data, Expression, Verdict};

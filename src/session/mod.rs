@@ -4,6 +4,7 @@
 //! [`Command`]s; they never touch a socket.
 
 pub mod beside;
+pub mod case;
 pub mod changes;
 pub mod compile;
 pub mod iptables;
@@ -18,6 +19,7 @@ pub mod route;
 pub mod snapshot;
 pub mod ssh;
 mod system;
+pub mod watch;
 
 pub use beside::Beside;
 pub use picture::{

@@ -21,6 +21,7 @@ pub enum Layer {
     Flow,
     /// The form of a packet.
     PacketForm,
+    Live,
     /// Writing a rule or a command.
     Editor,
     /// A question with yes and no.
@@ -34,7 +35,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 16] = [
+    pub const ALL: [Layer; 17] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -46,6 +47,7 @@ impl Layer {
         Layer::Changes,
         Layer::Flow,
         Layer::PacketForm,
+        Layer::Live,
         Layer::Editor,
         Layer::Ask,
         Layer::Dialog,
@@ -67,6 +69,7 @@ impl Layer {
             Layer::Changes => "changes",
             Layer::Flow => "flow",
             Layer::PacketForm => "packet-form",
+            Layer::Live => "live",
             Layer::Editor => "editor",
             Layer::Ask => "ask",
             Layer::Dialog => "dialog",
@@ -89,6 +92,7 @@ impl Layer {
             Layer::Changes => "Changes",
             Layer::Flow => "Flow",
             Layer::PacketForm => "Flow: the packet",
+            Layer::Live => "Live",
             Layer::Editor => "Editor",
             Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
@@ -151,6 +155,7 @@ actions! {
     ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";
     ScreenChanges  "screen-changes"    "changes"        0 true  "go to Changes: what is staged, validate, commit";
     ScreenFlow     "screen-flow"       "flow"           0 true  "go to Flow: the hooks, and the way of a packet through them";
+    ScreenLive     "screen-live"       "live"           0 true  "go to Live: packets and drops as the kernel sees them";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -209,6 +214,12 @@ actions! {
     StepBack       "previous-step"     "step back"      8 false "go to the step before, or the hook before";
     TurnFamily     "family"            "family"         9 true  "show the hooks of the next family: ip, ip6, bridge, arp, netdev";
     TurnView       "pending-view"      "pending"        6 true  "the path as it is, with the pending changes, or what differs";
+    Watch          "watch"             "start/stop"     3 true  "start or stop watching packets; nothing is installed before, nothing stays after";
+    WatchFilter    "watch-filter"      "filter"         4 true  "which packets are watched, in the words of `hookscope watch`";
+    DropsOnly      "drops-only"        "drops"          6 true  "show only packets that were dropped or rejected; again for all";
+    Pause          "pause"             "pause"          7 true  "hold the list still; what comes meanwhile waits";
+    ClosePath      "close-path"        "back"           5 false "back to the list of packets";
+    ToRule         "to-rule"           "rule"           6 true  "show this rule in Explore";
 
     Accept         "accept"            "go"             1 false "take the selected line";
     Cancel         "cancel"            "close"          2 false "close this, or end the search";

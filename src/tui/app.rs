@@ -14,6 +14,7 @@ use super::request::Reply;
 use super::screen::changes::Changes;
 use super::screen::explore::Explore;
 use super::screen::flow::Flow;
+use super::screen::live::Live;
 use super::screen::routes::Routes;
 use super::search::Search;
 use super::theme::Theme;
@@ -51,14 +52,16 @@ pub enum Screen {
     Routes,
     Changes,
     Flow,
+    Live,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 4] = [
+    pub const ALL: [Screen; 5] = [
         Screen::Explore,
         Screen::Routes,
         Screen::Changes,
         Screen::Flow,
+        Screen::Live,
     ];
 
     pub fn title(self) -> &'static str {
@@ -67,6 +70,7 @@ impl Screen {
             Screen::Routes => "Routes",
             Screen::Changes => "Changes",
             Screen::Flow => "Flow",
+            Screen::Live => "Live",
         }
     }
 }
@@ -105,6 +109,7 @@ pub struct State {
     pub routes: Routes,
     pub changes: Changes,
     pub flow: Flow,
+    pub live: Live,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -131,6 +136,7 @@ impl State {
             routes: Routes::default(),
             changes: Changes::default(),
             flow: Flow::default(),
+            live: Live::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -190,7 +196,10 @@ impl State {
         if let Some(overlay) = &self.overlay {
             return vec![overlay.layer(), Layer::Always];
         }
-        if self.search.is_editing() || self.routes.is_editing(self.screen) {
+        if self.search.is_editing()
+            || self.routes.is_editing(self.screen)
+            || self.live.is_editing(self.screen)
+        {
             return vec![Layer::Prompt, Layer::Always];
         }
         if self.flow.is_editing(self.screen) {
@@ -201,6 +210,7 @@ impl State {
             Screen::Routes => vec![Layer::Routes],
             Screen::Changes => vec![Layer::Changes],
             Screen::Flow => vec![Layer::Flow],
+            Screen::Live => vec![Layer::Live],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -221,7 +231,7 @@ impl State {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
             Action::Search if self.screen == Screen::Flow => false,
             Action::Search | Action::NextPane | Action::PreviousPane
-                if self.screen == Screen::Changes =>
+                if matches!(self.screen, Screen::Changes | Screen::Live) =>
             {
                 false
             }
@@ -238,6 +248,7 @@ impl State {
                     || self.search.is_active()
                     || self.routes.is_editing(self.screen)
                     || self.flow.is_editing(self.screen)
+                    || self.live.is_editing(self.screen)
                     || (self.screen == Screen::Explore && self.explore.zoom)
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
@@ -257,6 +268,16 @@ impl State {
             Action::Complete => {
                 matches!(self.overlay, Some(Overlay::Editor(_)))
                     || self.flow.is_editing(self.screen)
+            }
+            Action::ScreenLive => self.screen != Screen::Live,
+            Action::Watch
+            | Action::WatchFilter
+            | Action::DropsOnly
+            | Action::Pause
+            | Action::ClosePath
+            | Action::ToRule => screen::live::update::enabled(self, action),
+            Action::OpenItem if self.screen == Screen::Live => {
+                screen::live::update::enabled(self, action)
             }
             Action::Lookup => self.screen == Screen::Routes,
             Action::Expand
@@ -317,6 +338,7 @@ impl State {
                 Screen::Routes => {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
+                Screen::Live => screen::live::update::enabled(self, action),
                 Screen::Changes | Screen::Flow => false,
             },
             _ => true,
@@ -336,6 +358,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             screen::explore::update::settle(state);
             screen::routes::update::settle(state);
             screen::flow::update::settle(state);
+            screen::live::update::settle(state);
         }
         Event::Tick(now) => {
             state.now = now;
@@ -364,6 +387,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::Edited(text) => screen::changes::table::edited(state, text, &mut effects),
         Event::Answer(answer) => answered(state, answer, &mut effects),
+        Event::Live(feed) => screen::live::update::fed(state, feed),
     }
     screen::flow::update::refresh(state, &mut effects);
     effects
@@ -482,6 +506,8 @@ fn type_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         && let Some(form) = &mut state.flow.form
     {
         form.key(key);
+    } else if state.overlay.is_none() && state.live.is_editing(state.screen) {
+        state.live.key(key);
     }
 }
 
@@ -500,6 +526,8 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
         && let Some(form) = &mut state.flow.form
     {
         form.paste(text);
+    } else if state.live.is_editing(state.screen) {
+        state.live.paste(text);
     }
 }
 
@@ -523,6 +551,9 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         _ if state.flow.is_editing(state.screen) => {
             screen::flow::update::perform_editing(state, action, effects);
+        }
+        _ if state.live.is_editing(state.screen) => {
+            screen::live::update::perform_editing(state, action, effects);
         }
         Action::Cancel => {
             if state.explore.zoom && state.screen == Screen::Explore {
@@ -559,6 +590,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ScreenRoutes => state.screen = Screen::Routes,
         Action::ScreenChanges => state.screen = Screen::Changes,
         Action::ScreenFlow => state.screen = Screen::Flow,
+        Action::ScreenLive => state.screen = Screen::Live,
         Action::Command
         | Action::Undo
         | Action::Redo
@@ -575,6 +607,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             Screen::Routes => screen::routes::update::perform(state, action, effects),
             Screen::Changes => screen::changes::update::perform(state, action, effects),
             Screen::Flow => screen::flow::update::perform(state, action, effects),
+            Screen::Live => screen::live::update::perform(state, action, effects),
         },
     }
 }

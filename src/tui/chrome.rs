@@ -51,6 +51,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Screen::Routes => screen::routes::render::render(state, frame, areas.body),
         Screen::Changes => screen::changes::render::render(state, frame, areas.body),
         Screen::Flow => screen::flow::render::render(state, frame, areas.body),
+        Screen::Live => screen::live::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);

@@ -21,6 +21,8 @@ pub enum Effect {
         text: String,
         about: String,
     },
+    /// Watch packets, or end that.
+    Watch(Option<Box<crate::session::watch::Options>>),
     /// Take the mouse or leave it to the terminal.
     Mouse(bool),
 }

@@ -22,4 +22,6 @@ pub enum Event {
     /// What the person's editor gave back, or why it could not be asked.
     Edited(Result<String, String>),
     Answer(Answer),
+    /// What the feed of Live tells.
+    Live(crate::tui::screen::live::Feed),
 }

@@ -93,3 +93,59 @@ pub fn load_what_works(text: &str) -> usize {
         assert!(left_out < 8, "nft refuses too much: {message}");
     }
 }
+
+/// Another host: a network namespace of a thread, at the other end of a cable.
+pub struct Host {
+    work: std::sync::mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Host {
+    /// A cable from `device` here to `eth0` there, with an address (`10.0.0.9/24`) there.
+    pub fn cable(device: &str, address: &str) -> Host {
+        let (work, jobs) = std::sync::mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let (ready, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a namespace");
+            ready.send(nix::unistd::gettid()).expect("somebody waits");
+            for job in jobs {
+                job();
+            }
+        });
+        let thread = told.recv().expect("a thread").to_string();
+        let make = [
+            "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", &thread,
+        ];
+        output("ip", &make);
+        output("ip", &["link", "set", device, "up"]);
+        let host = Host { work };
+        let address = address.to_owned();
+        host.run(move || {
+            output("ip", &["address", "add", &address, "dev", "eth0"]);
+            output("ip", &["link", "set", "eth0", "up"]);
+            output("ip", &["link", "set", "lo", "up"]);
+        });
+        host
+    }
+
+    /// Do something there, and wait.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (answer, told) = std::sync::mpsc::channel();
+        let job = Box::new(move || {
+            let _ = answer.send(job());
+        });
+        self.work.send(job).expect("the host is there");
+        told.recv().expect("the job ends well")
+    }
+}
+
+/// Wait until something is so, at most ten seconds.
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !is() {
+        assert!(
+            std::time::Instant::now() < end,
+            "{what}: not in ten seconds"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

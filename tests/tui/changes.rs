@@ -27,6 +27,13 @@ fn request(bench: &Bench) -> Request {
     last.expect("something was asked of the kernel")
 }
 
+/// Nobody would be cut off.
+fn nobody_cut(bench: &mut Bench) {
+    let version = bench.state.changes.set.version();
+    let outcome = Ok(hookscope::session::changes::severed::Severed::default());
+    reply(bench, Reply::Severed { version, outcome });
+}
+
 /// A rule changed, one deleted, one new behind the last one, one before the first one, the other policy.
 fn pending(width: u16, height: u16) -> Bench {
     let mut bench = bench(width, height);
@@ -177,8 +184,16 @@ fn elements_are_added_and_deleted() {
 fn a_commit_is_asked_for_and_waits_for_confirmation() {
     let mut bench = pending(80, 24);
     bench.keys("3 c");
-    assert!(!bench.effects.iter().any(|e| matches!(e, Effect::Kernel(_))));
+    let asked = |bench: &Bench| {
+        let commits = |e: &Effect| matches!(e, Effect::Kernel(Request::Commit { .. }));
+        bench.effects.iter().any(commits)
+    };
+    assert!(!asked(&bench));
     bench.keys("esc c w enter");
+    // The yes counts, and nothing is committed before it is known who would be cut off.
+    assert!(!asked(&bench));
+    assert!(matches!(request(&bench), Request::Severed { .. }));
+    nobody_cut(&mut bench);
     let Request::Commit {
         changes,
         confirm,
@@ -257,6 +272,7 @@ fn commits_are_listed_and_the_last_one_can_be_taken_back() {
 fn a_refused_commit_keeps_the_changes_and_says_why() {
     let mut bench = pending(80, 24);
     bench.keys("3 c enter");
+    nobody_cut(&mut bench);
     let version = bench.state.changes.set.version();
     let outcome = Err(Problem::Other("no permission".into()));
     reply(&mut bench, Reply::Committed { version, outcome });
@@ -272,6 +288,7 @@ fn a_remote_session_gets_a_confirm_window_by_itself() {
     let mut bench = bench(80, 24);
     Arc::make_mut(&mut bench.state.settings).remote = true;
     bench.keys("enter d 3 c enter");
+    nobody_cut(&mut bench);
     assert!(matches!(
         request(&bench),
         Request::Commit {

@@ -46,10 +46,33 @@ const RECEIVE_ROOM: usize = 64 << 20;
 /// Accounted for one refusal or echo: the message and the kernel's structures around it. bytes
 const PER_MESSAGE: usize = 2048;
 
+/// The socket of a transaction. Tables with the flag `owner` belong to it: the kernel takes them away when it is
+/// closed, however the process ends.
+pub struct Held {
+    socket: netlink_sys::Socket,
+}
+
+impl Held {
+    /// The port by which the kernel names the owner of a table.
+    pub fn port(&self) -> Option<u32> {
+        let mut address = SocketAddr::new(0, 0);
+        self.socket.get_address(&mut address).ok()?;
+        Some(address.port_number())
+    }
+}
+
 /// Check or apply `commands` in the current network namespace.
 pub fn commit(commands: &[Command], options: Options) -> Result<Outcome, Refused> {
+    commit_held(commands, options).map(|(outcome, _)| outcome)
+}
+
+/// The same, and keep the socket. None was needed for nothing to do.
+pub fn commit_held(
+    commands: &[Command],
+    options: Options,
+) -> Result<(Outcome, Option<Held>), Refused> {
     if commands.is_empty() {
-        return Ok(Outcome::default());
+        return Ok(Default::default());
     }
     let commands = with_handles(commands)?;
     let framing = Framing {
@@ -61,9 +84,10 @@ pub fn commit(commands: &[Command], options: Options) -> Result<Outcome, Refused
         Refused::Commands(vec![Refusal::unsendable(command, reason)])
     })?;
     if transaction.is_empty() {
-        return Ok(Outcome::default());
+        return Ok(Default::default());
     }
-    exchange(&transaction, options)
+    let (outcome, socket) = exchange(&transaction, options)?;
+    Ok((outcome, Some(Held { socket })))
 }
 
 /// A chain is renamed by its handle: look it up where it is not known.
@@ -85,7 +109,10 @@ fn with_handles(commands: &[Command]) -> Result<Cow<'_, [Command]>, Refused> {
     Ok(Cow::Owned(commands))
 }
 
-fn exchange(transaction: &Transaction, options: Options) -> Result<Outcome, Refused> {
+fn exchange(
+    transaction: &Transaction,
+    options: Options,
+) -> Result<(Outcome, netlink_sys::Socket), Refused> {
     let bytes = transaction.as_bytes();
     let mut socket = netlink_sys::Socket::new(Protocol::Netfilter.number())?;
     socket.bind_auto()?;
@@ -117,7 +144,8 @@ fn exchange(transaction: &Transaction, options: Options) -> Result<Outcome, Refu
             Err(error) => return Err(error.into()),
         }
     }
-    receive(&mut socket, transaction)
+    let outcome = receive(&mut socket, transaction)?;
+    Ok((outcome, socket))
 }
 
 fn receive(

@@ -16,4 +16,5 @@ pub mod events;
 pub mod expression;
 pub mod load;
 pub mod refusal;
+pub mod trace;
 pub mod transaction;

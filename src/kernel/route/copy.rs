@@ -1,19 +1,24 @@
 //! Links and addresses of one network namespace made again in another, as far as routing looks at them: names,
-//! numbers, state, VRFs. Every device becomes a dummy, or one end of a pair where there are none. May use `model` and `kernel::netlink`.
+//! numbers, state, VRFs. Every device becomes a dummy, or one end of a pair where there are none. For packets to go
+//! through the copy, bridges become bridges, and devices where packets arrive get a cable to another namespace.
+//! May use `model` and `kernel::netlink`.
 
 use super::{RTM_NEWADDR, RTM_NEWLINK};
 use crate::kernel::netlink::message::{NLM_F_CREATE, NLM_F_EXCL};
 use crate::kernel::netlink::{AttrWriter, KernelError, Socket};
 use crate::model::network::{Address, Link, link_flags};
 use std::net::IpAddr;
+use std::os::fd::RawFd;
 
 const LOOPBACK: u32 = 1;
 
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
+const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -41,19 +46,45 @@ pub fn copy_links(
     links: &[Link],
     addresses: &[Address],
 ) -> Result<usize, KernelError> {
+    copy_links_for(socket, links, addresses, None)
+}
+
+/// What a copy has beyond names and numbers, so that packets can go through it.
+#[derive(Clone, Copy, Debug)]
+pub struct ForPackets<'a> {
+    /// Devices that get a cable, by index; the other end is called `peer-INDEX`.
+    pub cables: &'a [u32],
+    /// The namespace of the other ends.
+    pub far: RawFd,
+}
+
+/// The same for packets: with bridges, hardware addresses, and cables.
+pub fn copy_links_for(
+    socket: &mut Socket,
+    links: &[Link],
+    addresses: &[Address],
+    packets: Option<ForPackets<'_>>,
+) -> Result<usize, KernelError> {
     let mut failed = 0;
-    // VRFs first: others belong to them.
-    let vrfs = links.iter().filter(|link| link.vrf_table.is_some());
-    let others = links.iter().filter(|link| link.vrf_table.is_none());
-    for link in vrfs.chain(others) {
-        let vrf = link.master.filter(|&master| {
+    let is_master = |link: &Link| {
+        link.vrf_table.is_some() || packets.is_some_and(|packets| packets.is_bridge(link))
+    };
+    // Masters first: others belong to them.
+    let masters = links.iter().filter(|link| is_master(link));
+    let others = links.iter().filter(|link| !is_master(link));
+    for link in masters.chain(others) {
+        let master = link.master.filter(|&master| {
             links
                 .iter()
-                .any(|one| one.index == master && one.vrf_table.is_some())
+                .any(|one| one.index == master && is_master(one))
         });
-        failed += refused(copy_link(socket, link, vrf))?;
+        failed += refused(copy_link(socket, link, master, packets))?;
     }
-    for address in addresses {
+    // The kernel puts a new IPv6 address before the others of its scope, and lists them in that order.
+    let (six, four): (Vec<_>, Vec<_>) = addresses
+        .iter()
+        .partition(|address| address.local.address.is_ipv6());
+    for address in four.into_iter().chain(six.into_iter().rev()) {
         let payload = encode_address(address);
         let flags = NLM_F_CREATE | NLM_F_EXCL;
         let result = socket.request(RTM_NEWADDR, flags, &[&payload], |_| Ok(()));
@@ -65,27 +96,52 @@ pub fn copy_links(
     Ok(failed)
 }
 
-fn copy_link(socket: &mut Socket, link: &Link, vrf: Option<u32>) -> Result<(), KernelError> {
+impl ForPackets<'_> {
+    /// A bridge where packets are put in has a cable of its own instead: they would come from a port otherwise.
+    fn is_bridge(&self, link: &Link) -> bool {
+        link.kind.as_deref() == Some("bridge") && !self.cables.contains(&link.index)
+    }
+}
+
+fn copy_link(
+    socket: &mut Socket,
+    link: &Link,
+    master: Option<u32>,
+    packets: Option<ForPackets<'_>>,
+) -> Result<(), KernelError> {
     let up = link.flags & link_flags::UP;
     if link.index == LOOPBACK {
         return switch(socket, link.index, up);
     }
     let mut make = |kind| {
-        let payload = encode_link(link, vrf, kind);
+        let payload = encode_link(link, master, kind, packets);
         let flags = NLM_F_CREATE | NLM_F_EXCL;
         socket.request(RTM_NEWLINK, flags, &[&payload], |_| Ok(()))
     };
     if link.vrf_table.is_some() {
         make("vrf")?;
+    } else if packets.is_some_and(|packets| packets.is_bridge(link)) {
+        make("bridge")?;
+    } else if packets.is_some_and(|packets| packets.cables.contains(&link.index)) {
+        make("veth")?;
     } else {
         match make("dummy") {
             // A kernel without dummies has pairs. The other end has to be up for there to be a carrier.
             Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {
                 make("veth")?;
-                settle(socket, PEERS + link.index, link_flags::UP)?;
+                if packets.is_none() {
+                    settle(socket, PEERS + link.index, link_flags::UP)?;
+                }
             }
             result => result?,
         }
+    }
+    if packets.is_some_and(|packets| !packets.is_bridge(link)) && link.vrf_table.is_none() {
+        // Nobody answers at the other end: neighbours are not asked for.
+        let mut payload = header(link.index, link_flags::NOARP);
+        payload.truncate(12);
+        payload.extend_from_slice(&link_flags::NOARP.to_ne_bytes());
+        socket.request(RTM_NEWLINK, 0, &[&payload], |_| Ok(()))?;
     }
     settle(socket, link.index, up)
 }
@@ -106,6 +162,16 @@ fn settle(socket: &mut Socket, index: u32, up: u32) -> Result<(), KernelError> {
     switch(socket, index, up)
 }
 
+/// Number of the other end of a device's cable.
+pub fn peer_index(index: u32) -> u32 {
+    PEERS + index
+}
+
+/// Bring a device up.
+pub fn switch_on(socket: &mut Socket, index: u32) -> Result<(), KernelError> {
+    switch(socket, index, link_flags::UP)
+}
+
 fn switch(socket: &mut Socket, index: u32, up: u32) -> Result<(), KernelError> {
     socket.request(RTM_NEWLINK, 0, &[&header(index, up)], |_| Ok(()))
 }
@@ -118,10 +184,18 @@ fn refused(result: Result<(), KernelError>) -> Result<usize, KernelError> {
     }
 }
 
-fn encode_link(link: &Link, vrf: Option<u32>, kind: &str) -> Vec<u8> {
+fn encode_link(
+    link: &Link,
+    master: Option<u32>,
+    kind: &str,
+    packets: Option<ForPackets<'_>>,
+) -> Vec<u8> {
     let mut attributes = AttrWriter::new();
     attributes.text(IFLA_IFNAME, &link.name);
     attributes.ne32(IFLA_MTU, link.mtu);
+    if packets.is_some() && link.address.len() == 6 && link.address.iter().any(|byte| *byte != 0) {
+        attributes.put(IFLA_ADDRESS, &link.address);
+    }
     attributes.nest(IFLA_LINKINFO, |info| {
         info.text(IFLA_INFO_KIND, kind);
         match (kind, link.vrf_table) {
@@ -135,6 +209,9 @@ fn encode_link(link: &Link, vrf: Option<u32>, kind: &str) -> Vec<u8> {
                 let mut peer = header(PEERS + link.index, 0);
                 let mut name = AttrWriter::new();
                 name.text(IFLA_IFNAME, &format!("peer-{}", link.index));
+                if let Some(packets) = packets {
+                    name.ne32(IFLA_NET_NS_FD, packets.far.cast_unsigned());
+                }
                 peer.extend_from_slice(name.as_bytes());
                 info.nest(IFLA_INFO_DATA, |data| {
                     data.put(VETH_INFO_PEER, &peer);
@@ -143,7 +220,7 @@ fn encode_link(link: &Link, vrf: Option<u32>, kind: &str) -> Vec<u8> {
             _ => {}
         }
     });
-    if let Some(master) = vrf {
+    if let Some(master) = master {
         attributes.ne32(IFLA_MASTER, master);
     }
     let mut payload = header(link.index, 0);

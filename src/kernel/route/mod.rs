@@ -21,7 +21,7 @@ mod traffic;
 
 pub use address::decode_address;
 pub use change::{Request, encode_change, make_change};
-pub use copy::copy_links;
+pub use copy::{ForPackets, copy_links, copy_links_for, peer_index, switch_on};
 pub use event::{Events, RouteEvent, decode_event};
 pub use get::{RouteLookup, encode_lookup, route_get};
 pub use link::decode_link;

@@ -54,6 +54,15 @@ pub fn expression_lines(rule: Rule<'_>) -> Vec<String> {
     }
 }
 
+/// An expression that refuses a packet with an answer; the kernel's trace shows a drop.
+pub fn rejects(expression: &Expression) -> bool {
+    match expression {
+        Expression::Reject { .. } => true,
+        Expression::Target(target) => &*target.name == "REJECT",
+        _ => false,
+    }
+}
+
 /// What a rule refers to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct References {

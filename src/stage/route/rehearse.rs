@@ -52,7 +52,7 @@ fn in_copy(network: &Network, plan: &Plan) -> Result<Result<Applied, Refused>, S
     let copied = || -> Result<_, KernelError> {
         let mut socket = Socket::open(Protocol::Route)?;
         let failed = copy_links(&mut socket, &network.links, &network.addresses)?;
-        let undone = restore::restore(&mut socket, &everything(network, plan));
+        let undone = restore::restore(&mut socket, &everything(network, &plan.before));
         Ok((failed, undone))
     };
     let (failed, undone) = copied().map_err(|error| format!("the copy failed: {error}"))?;
@@ -67,11 +67,22 @@ fn in_copy(network: &Network, plan: &Plan) -> Result<Result<Applied, Refused>, S
     Ok(apply(plan.clone(), false))
 }
 
+/// Rules, routes and next hops of a network made again in the current namespace, where its links are. What the kernel
+/// refuses is left out: one sentence each.
+pub fn copy_routing(socket: &mut Socket, network: &Network) -> Vec<String> {
+    let undone = restore::restore(socket, &everything(network, &[]));
+    undone
+        .failed
+        .iter()
+        .map(|one| format!("{}: {}", one.place, one.reason))
+        .collect()
+}
+
 /// All places of a network that changes can depend on.
-fn everything(network: &Network, plan: &Plan) -> Vec<Saved> {
+fn everything(network: &Network, before: &[Saved]) -> Vec<Saved> {
     let mut saved = Vec::new();
     // What was made first is restored last: next hops come after the routes that use them.
-    for neighbour in plan.before.iter() {
+    for neighbour in before {
         if matches!(neighbour.place, Place::Neighbour { .. }) {
             saved.push(neighbour.clone());
         }

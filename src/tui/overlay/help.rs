@@ -39,6 +39,12 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "Validating has the kernel check all changes without making them; committing makes all of them or none.",
             "With a confirm window a commit is taken back when you do not keep it in time, and when this program dies. Over SSH that is the default.",
         ],
+        Screen::Live => &[
+            "Live shows packets as the kernel traces them: one line each, newest first, with the rule that decided.",
+            "Watching installs a table whose owner is this program: the kernel removes it when the program ends, however it ends. Above 500 packets a second it stops by itself; write a filter.",
+            "Unseen: the trace ends and no rule was the reason; routing or a check between the hooks took the packet.",
+            "Open a packet for its path, chain by chain; from a rule there, one key leads to it in Explore.",
+        ],
     }
 }
 
@@ -73,6 +79,14 @@ fn layers(screen: Screen) -> &'static [Layer] {
             Layer::Global,
             Layer::Always,
             Layer::Finder,
+        ],
+        Screen::Live => &[
+            Layer::Live,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+            Layer::Prompt,
         ],
         Screen::Routes => &[
             Layer::Routes,

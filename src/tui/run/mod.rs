@@ -6,6 +6,7 @@
 mod config;
 mod editor;
 mod jobs;
+mod live;
 mod requests;
 mod terminal;
 
@@ -22,6 +23,7 @@ use crate::session::{Command, SessionEvent, SessionHandle};
 use crossterm::event::{Event as TerminalEvent, EventStream, KeyEventKind};
 use futures_core::Stream;
 use jobs::Jobs;
+use live::LiveFeed;
 use ratatui::layout::Size;
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -73,6 +75,7 @@ async fn drive(
     let mut state = State::new(settings, terminal.size()?);
     let mut runner = Runner {
         jobs: Jobs::new(),
+        live: LiveFeed::new(),
         commands,
         waiting: VecDeque::new(),
         quit: false,
@@ -109,6 +112,7 @@ async fn drive(
                 }
             }),
             answer = runner.jobs.next() => answer.map(Event::Answer),
+            feed = runner.live.next() => feed.map(Event::Live),
             _ = ticks.tick() => Some(Event::Tick(started.elapsed())),
             _ = terminate.recv() => break,
             _ = hangup.recv() => break,
@@ -200,6 +204,7 @@ fn translate(event: TerminalEvent) -> Option<Event> {
 
 struct Runner {
     jobs: Jobs,
+    live: LiveFeed,
     commands: Sender<Command>,
     /// Commands the session has not taken yet.
     waiting: VecDeque<Command>,
@@ -221,6 +226,8 @@ impl Runner {
                 Effect::Job(job) => self.jobs.start(job),
                 Effect::Kernel(request) => self.jobs.ask(request),
                 Effect::Send(command) => self.send(command),
+                Effect::Watch(Some(options)) => self.live.start(*options),
+                Effect::Watch(None) => self.live.stop(),
             }
         }
     }

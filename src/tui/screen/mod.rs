@@ -3,4 +3,5 @@
 pub mod changes;
 pub mod explore;
 pub mod flow;
+pub mod live;
 pub mod routes;
