@@ -6,7 +6,6 @@
 pub mod conntrack;
 pub mod hooks;
 pub mod ipset;
-pub mod ipset_elements;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;

@@ -5,6 +5,7 @@
 
 pub mod changes;
 pub mod compile;
+pub mod ipset;
 pub mod iptables;
 pub mod live;
 pub mod names;

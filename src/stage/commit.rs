@@ -22,6 +22,7 @@ use crate::kernel::nf_tables::commit as kernel;
 use crate::kernel::nf_tables::load::LoadError;
 use crate::kernel::nf_tables::refusal::{Refusal, Refused};
 use crate::model::command::Command;
+use crate::model::ipset::IpSetChange;
 use crate::model::set::flags;
 use crate::model::{Elements, Ruleset};
 use std::sync::Arc;
@@ -172,7 +173,11 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
         other => CommitError::Kernel(other),
     };
     let mut watch = Watch::new()?;
-    let scope = Scope::of(commands, &watch.tables()?);
+    let tables = watch.tables()?;
+    let mut scope = Scope::of(commands, &tables);
+    if options.reviewed.is_none() {
+        scope = scope.narrowed(commands, &tables);
+    }
     let mut before = watch.read(&scope)?;
     if options
         .compiled_at
@@ -227,7 +232,13 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
                 });
                 let fate = if waits { Fate::Waiting } else { Fate::Kept };
                 let written = entry.map(|entry| {
-                    journal::finish(entry, outcome.generation, fate, (&before, &after))
+                    journal::finish(
+                        entry,
+                        outcome.generation,
+                        fate,
+                        (&before, &after),
+                        &options.steps,
+                    )
                 });
                 if let Some(Err(error)) = written {
                     warnings.push(format!("the journal was not written: {error}"));
@@ -262,14 +273,18 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
     Err(cancel(CommitError::Restless))
 }
 
-/// Why routes were not changed.
+/// Why something beside the ruleset was not changed.
 #[derive(Debug, Error)]
-pub enum RouteError {
+pub enum StepError<E> {
     #[error(transparent)]
     Commit(#[from] CommitError),
-    #[error(transparent)]
-    Refused(#[from] super::route::Refused),
+    #[error("{0}")]
+    Refused(E),
 }
+
+pub type RouteError = StepError<super::route::Refused>;
+pub type IpSetError = StepError<super::ipset::Refused>;
+pub type LegacyError = StepError<super::legacy::Refused>;
 
 /// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
 /// and into the same journal as commits of the ruleset.
@@ -277,31 +292,69 @@ pub fn run_routes(
     plan: super::route::Plan,
     options: &Options<'_>,
 ) -> Result<Committed, RouteError> {
+    let (count, step) = (plan.changes.len(), Step::Routes(plan.before.clone()));
+    run_step(count, step, options, || {
+        super::route::apply(plan, false).map(drop)
+    })
+}
+
+/// Replace legacy tables, all or none of them, likewise. The caller holds the lock of legacy tables since it read
+/// them for the plan.
+pub fn run_legacy(
+    plan: &super::legacy::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, LegacyError> {
+    let step = Step::Legacy(plan.saved());
+    run_step(plan.len(), step, options, || super::legacy::apply(plan))
+}
+
+/// Change ipsets, all changes or none, likewise.
+pub fn run_ipsets(
+    changes: &[IpSetChange],
+    saved: super::ipset::Saved,
+    options: &Options<'_>,
+) -> Result<Committed, IpSetError> {
+    let step = Step::IpSets(saved.clone());
+    run_step(changes.len(), step, options, || {
+        super::ipset::apply(changes, &saved)
+    })
+}
+
+/// Do something that is no transaction of nf_tables: `step` takes it back, `apply` does it or leaves all as it was.
+fn run_step<E>(
+    count: usize,
+    step: Step,
+    options: &Options<'_>,
+    apply: impl FnOnce() -> Result<(), E>,
+) -> Result<Committed, StepError<E>> {
     if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
         return Err(CommitError::Window(Box::new(window)).into());
     }
     let mut done = Committed::default();
-    if plan.changes.is_empty() {
+    if count == 0 {
         return Ok(done);
     }
     // No table of the ruleset is touched.
     let scope = Scope::of(&[], &[]);
-    let options = Options {
-        steps: vec![Step::Routes(plan.before.clone())],
+    let mut options = Options {
+        steps: vec![step],
         ..options.clone()
     };
-    let count = plan.changes.len();
     done.entry = begin(count, &options, &scope, &mut done.warnings);
+    fault::point("program:before-guard");
     let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
         .inspect_err(|_| forget(done.entry))
         .map_err(CommitError::from)?;
-    if let Err(refused) = super::route::apply(plan, false) {
+    fault::point("program:before-commit");
+    if let Err(refused) = apply() {
         if let Some(guard) = guard {
             guard.refused();
         }
         forget(done.entry);
-        return Err(refused.into());
+        return Err(StepError::Refused(refused));
     }
+    fault::point("program:committed");
+    options.steps.iter_mut().for_each(Step::done);
     let detach = options.hold == Hold::Detached || options.limited.is_some();
     match guard.map(|guard| guard.committed(detach)).transpose() {
         Ok(guard) => done.guard = guard,
@@ -309,8 +362,9 @@ pub fn run_routes(
     }
     let waits = options.confirm.is_some() || options.limited.is_some();
     let fate = if waits { Fate::Waiting } else { Fate::Kept };
+    let pictures = (&done.before, &done.after);
     if let Some(entry) = done.entry
-        && let Err(error) = journal::finish(entry, None, fate, (&done.before, &done.after))
+        && let Err(error) = journal::finish(entry, None, fate, pictures, &options.steps)
     {
         done.warnings
             .push(format!("the journal was not written: {error}"));
@@ -343,6 +397,7 @@ fn begin(
         text,
         generation: None,
         scope: listed(scope),
+        chains: scope.chains(),
         undoes: None,
     };
     journal::begin(note)
@@ -391,6 +446,7 @@ fn stand_by(
         why: options.why.clone(),
         limited,
         scope: listed(scope),
+        chains: scope.chains(),
         before: before.clone(),
         after: None,
         steps: options.steps.clone(),

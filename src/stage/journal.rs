@@ -1,11 +1,13 @@
 //! The local journal of commits: who, when, why, what, and what takes it back. It is the audit log, too.
 //!
 //! One readable file (`NUMBER.json`) for each commit, and beside it the tables before and after (`NUMBER.pictures`,
-//! zstd-compressed CBOR). The oldest go when there are too many or they take too much room.
+//! zstd-compressed CBOR) and what else it did (`NUMBER.steps`). The oldest go when there are too many or they take too much room.
 
 use super::guard::Restored;
 use super::guard::state::{self, State, write_whole};
 use crate::model::{Family, Name, Ruleset};
+use crate::stage::Step;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -50,6 +52,9 @@ pub struct Entry {
     pub generation: Option<u32>,
     /// None: all tables.
     pub scope: Option<Vec<(Family, Name)>>,
+    /// The chains, if it is only about the rules of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<(Family, Name, Name)>,
     pub fate: Fate,
     /// The commit that this one takes back.
     pub undoes: Option<u64>,
@@ -62,6 +67,7 @@ pub struct Note {
     pub text: String,
     pub generation: Option<u32>,
     pub scope: Option<Vec<(Family, Name)>>,
+    pub chains: Vec<(Family, Name, Name)>,
     pub undoes: Option<u64>,
 }
 
@@ -157,6 +163,7 @@ pub fn begin(note: Note) -> io::Result<u64> {
         boot: boot(),
         generation: note.generation,
         scope: note.scope,
+        chains: note.chains,
         fate: Fate::Begun,
         undoes: note.undoes,
     })?;
@@ -174,6 +181,7 @@ pub fn finish(
     generation: Option<u32>,
     fate: Fate,
     (before, after): (&Ruleset, &Ruleset),
+    steps: &[Step],
 ) -> io::Result<()> {
     let mut entry = read(number)?;
     entry.generation = generation;
@@ -181,11 +189,9 @@ pub fn finish(
     if entry.fate == Fate::Begun {
         entry.fate = fate;
     }
-    let mut pictures = Vec::new();
-    ciborium::into_writer(&(before, after), &mut pictures).map_err(io::Error::other)?;
-    let packed = zstd::encode_all(pictures.as_slice(), 1)?;
-    if packed.len() as u64 <= ROOM / 2 {
-        write_whole(&path(number, "pictures"), &packed, 0o600)?;
+    keep(number, "pictures", &(before, after))?;
+    if !steps.is_empty() {
+        keep(number, "steps", &steps)?;
     }
     write(&entry)?;
     if let Some(undone) = entry.undoes {
@@ -193,6 +199,23 @@ pub fn finish(
     }
     prune();
     Ok(())
+}
+
+/// Write what belongs to an entry beside it, unless it is too large to be kept.
+fn keep<T: Serialize>(number: u64, end: &str, value: &T) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).map_err(io::Error::other)?;
+    let packed = zstd::encode_all(bytes.as_slice(), 1)?;
+    if packed.len() as u64 <= ROOM / 2 {
+        write_whole(&path(number, end), &packed, 0o600)?;
+    }
+    Ok(())
+}
+
+fn kept<T: DeserializeOwned>(number: u64, end: &str) -> io::Result<T> {
+    let bytes = fs::read(path(number, end))?;
+    let bytes = zstd::decode_all(bytes.as_slice())?;
+    ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)
 }
 
 fn path(number: u64, end: &str) -> PathBuf {
@@ -210,9 +233,15 @@ fn write(entry: &Entry) -> io::Result<()> {
 
 /// The tables before and after a commit, while they are kept.
 pub fn pictures(number: u64) -> io::Result<(Ruleset, Ruleset)> {
-    let bytes = fs::read(path(number, "pictures"))?;
-    let bytes = zstd::decode_all(bytes.as_slice())?;
-    ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)
+    kept(number, "pictures")
+}
+
+/// What else the commit did (routes, legacy tables), in order.
+pub fn steps(number: u64) -> io::Result<Vec<Step>> {
+    match kept(number, "steps") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        result => result,
+    }
 }
 
 /// Note what became of a commit. A journal that cannot be written does not stop anything.
@@ -245,13 +274,18 @@ fn prune() {
     let entries = list();
     let mut total = 0;
     for (age, entry) in entries.iter().rev().enumerate() {
-        let pictures = path(entry.number, "pictures");
-        total += fs::metadata(&pictures).map_or(0, |meta| meta.len());
+        let beside = ["pictures", "steps"].map(|end| path(entry.number, end));
+        for file in &beside {
+            total += fs::metadata(file).map_or(0, |meta| meta.len());
+        }
         if age >= ENTRIES {
             let _ = fs::remove_file(path(entry.number, "json"));
         }
         if age >= ENTRIES || total > ROOM {
-            let _ = fs::remove_file(pictures);
+            // Pictures first: without them nothing is taken back, not even the rest.
+            for file in &beside {
+                let _ = fs::remove_file(file);
+            }
         }
     }
 }

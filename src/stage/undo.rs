@@ -1,5 +1,6 @@
 //! Taking back the last commits of the journal, one after the other.
 
+use super::Step;
 use super::guard::{Restored, restore};
 use super::journal::{self, Entry, Fate, Note};
 use super::touched::{Scope, Watch};
@@ -34,10 +35,8 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
     let number = entry.number;
     let (before, after) =
         journal::pictures(number).map_err(|error| UndoError::Gone(number, error))?;
-    let scope = match &entry.scope {
-        None => Scope::All,
-        Some(tables) => Scope::Tables(tables.iter().cloned().collect()),
-    };
+    let steps = journal::steps(number).map_err(|error| UndoError::Gone(number, error))?;
+    let scope = Scope::kept(entry.scope.as_deref(), &entry.chains);
     let wrong = |why: String| UndoError::Restore(number, why);
     let mut watch = Watch::new().map_err(|error| wrong(error.to_string()))?;
     let now = watch
@@ -49,11 +48,17 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         text: format!("takes back: {}", entry.text),
         generation: None,
         scope: entry.scope.clone(),
+        chains: entry.chains.clone(),
         undoes: Some(number),
     };
     let own = journal::begin(note).ok();
+    let (taken_back, left) = Step::undo_all(&steps);
     let restored = match restore::restore_to(&before, Some(&after), &scope, age) {
-        Ok(restored) => restored,
+        Ok(mut restored) => {
+            restored.commands += taken_back;
+            restored.left.extend(left);
+            restored
+        }
         Err(why) => {
             if let Some(own) = own {
                 journal::cancel(own);
@@ -66,7 +71,7 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         .map_err(|error| wrong(error.to_string()))?;
     let written = own.map(|own| {
         let generation = Some(then.generation);
-        journal::finish(own, generation, Fate::Kept, (&now, &then))
+        journal::finish(own, generation, Fate::Kept, (&now, &then), &[])
     });
     if !matches!(written, Some(Ok(()))) {
         journal::set_fate(number, Fate::Undone(0));
