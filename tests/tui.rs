@@ -6,6 +6,8 @@ mod sample;
 
 #[path = "tui/changes.rs"]
 mod changes;
+#[path = "tui/iptables.rs"]
+mod iptables;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::model::{Family, Policy, Ruleset};
@@ -240,6 +242,7 @@ fn a_large_ruleset_is_walked_like_a_small_one() {
     let big = Ruleset {
         generation: 1,
         tables,
+        ..Ruleset::default()
     };
     let mut bench = Bench::new(200, 50, "dark");
     bench.show(picture(big.clone(), network(1_000_000)));

@@ -211,7 +211,7 @@ impl State {
             }
             Action::Search | Action::NextPane | Action::PreviousPane => match &self.picture {
                 Some(picture) => {
-                    self.screen != Screen::Explore || !picture.ruleset.tables.is_empty()
+                    self.screen != Screen::Explore || picture.ruleset.shown().next().is_some()
                 }
                 None => false,
             },
@@ -235,6 +235,7 @@ impl State {
             | Action::Back
             | Action::ToTree
             | Action::Zoom
+            | Action::Syntax
             | Action::Sort => {
                 self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
             }
@@ -375,6 +376,7 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
+        Answer::Services(index) => state.explore.services.index = Some(index),
         Answer::Looked { ticket, wrong } => overlay::editor::looked(state, ticket, wrong),
         Answer::Reply(reply) => screen::changes::update::replied(state, reply),
         Answer::Elements(printed) => {

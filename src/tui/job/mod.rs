@@ -14,6 +14,8 @@ use super::request::Reply;
 use super::screen::explore::node::NodeKey;
 use super::screen::routes;
 use super::text::{Printer, Texts};
+use crate::insight::services;
+use crate::lang::iptables::as_nft;
 use crate::model::{ElementList, Elements, Family, Name};
 use crate::session::changes::{self, Wrong};
 use crate::session::{ChainKey, Picture};
@@ -74,6 +76,8 @@ pub enum Job {
         family: Family,
         table: Name,
     },
+    /// Names of services by their addresses.
+    Services { picture: Arc<Picture> },
     /// What is wrong with one change, where those before it are made.
     Look {
         ticket: u64,
@@ -92,6 +96,7 @@ pub enum JobKind {
     References,
     Elements,
     Look,
+    Services,
 }
 
 impl Job {
@@ -103,6 +108,7 @@ impl Job {
             Job::References { .. } => JobKind::References,
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
+            Job::Services { .. } => JobKind::Services,
         }
     }
 }
@@ -136,6 +142,7 @@ pub enum Answer {
         order: Vec<u32>,
     },
     References(Arc<Incoming>),
+    Services(Arc<services::Index>),
     Elements(Printed),
     Looked {
         ticket: u64,
@@ -279,6 +286,13 @@ pub fn run(
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
         }
+        Job::Services { picture } => {
+            let ruleset = &picture.ruleset;
+            let legacy = ruleset.legacy.iter();
+            let legacy: Vec<_> = legacy.filter_map(|table| as_nft::read(table)).collect();
+            let list = services::services(ruleset, &legacy);
+            Some(Answer::Services(Arc::new(services::Index::new(&list))))
+        }
         Job::Look {
             ticket,
             picture,
@@ -295,7 +309,7 @@ pub fn run(
             table: table_name,
             set: set_name,
         } => {
-            let table = picture.ruleset.table(family, &table_name)?;
+            let table = picture.ruleset.find(family, &table_name)?;
             let set = table.set(&set_name)?;
             let Elements::Read(list) = &set.elements else {
                 return None;
