@@ -123,13 +123,13 @@ fn a_rule_that_somebody_else_changed_is_not_touched() {
         let theirs = ruleset();
         for key in ["v", "c\r"] {
             pty.write(key);
-            pty.wait_text("it says now: tcp dport { 22, 81 }");
+            pty.wait_text("theirs    tcp dport { 22, 81 }");
             assert_eq!(ruleset(), theirs);
         }
         nft(&format!("delete rule ip t c handle {handle}"));
         let theirs = ruleset();
         pty.write("c\r");
-        pty.wait_text("is gone; it said: tcp dport { 22, 80 }");
+        pty.wait_text("is gone since this change was made");
         assert_eq!(ruleset(), theirs);
     });
 }
@@ -184,5 +184,267 @@ fn an_unconfirmed_commit_comes_back() {
         soon("what a dead program left is taken back", || {
             ruleset() == NEW
         });
+    });
+}
+
+/// Three rules with counters and a set of their own, to be moved and switched off.
+const THREE: &str = "table ip t {
+	chain c {
+		type filter hook input priority filter; policy accept;
+		tcp dport { 22, 80 } counter packets 7 bytes 700 accept
+		udp dport 53 counter packets 5 bytes 500 accept comment \"dns\"
+		icmp type echo-request counter packets 3 bytes 300 accept
+	}
+}
+";
+
+#[test]
+fn rules_are_moved_and_switched_off_with_their_counters() {
+    in_namespace("move", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("flush ruleset");
+        nft(THREE);
+        pty.wait_text("echo-request");
+        // The first rule behind the last one, one step at a time; the second one is switched off.
+        pty.write("g>");
+        pty.wait_text("± 1 pending");
+        pty.wait_text("moved here");
+        pty.write(">");
+        pty.write("gjt");
+        pty.wait_text("± 2 pending");
+        assert_eq!(ruleset(), THREE, "nothing before the commit");
+        pty.write("3");
+        pty.wait_text("move rule");
+        let screen = pty.wait_text("switch off rule").contents();
+        assert!(screen.contains("counters kept"), "{screen}");
+        pty.write("c\r");
+        pty.wait_text("2 changes committed");
+        let moved = "table ip t {
+	chain c {
+		type filter hook input priority filter; policy accept;
+		meta length 0 udp dport 53 counter packets 5 bytes 500 accept comment \"disabled: dns\"
+		icmp type echo-request counter packets 3 bytes 300 accept
+		tcp dport { 22, 80 } counter packets 7 bytes 700 accept
+	}
+}
+";
+        assert_eq!(ruleset(), moved);
+        // On again, with the counters that it has.
+        pty.write("1");
+        pty.wait_text("meta length 0");
+        pty.write("gt");
+        pty.wait_text("± 1 pending");
+        pty.write("3c\r");
+        pty.wait_text("1 change committed");
+        assert_eq!(
+            ruleset(),
+            moved
+                .replace("meta length 0 ", "")
+                .replace("disabled: dns", "dns")
+        );
+        // Both commits go again, and what they moved stands where it stood.
+        for _ in 0..2 {
+            pty.wait_text("R takes the last one back");
+            pty.write("R");
+            pty.wait_text("Take it back?");
+            pty.write("\r");
+            pty.wait_text("the commit was taken back");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        soon("everything is as it was", || ruleset() == THREE);
+    });
+}
+
+#[test]
+fn a_rule_that_goes_back_where_it_was_is_no_change() {
+    in_namespace("move-home", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("flush ruleset");
+        nft(THREE);
+        pty.wait_text("echo-request");
+        pty.write("g>");
+        pty.wait_text("± 1 pending");
+        pty.write(">");
+        pty.wait_text("± 1 pending");
+        pty.write("<");
+        pty.write("<");
+        pty.wait("no change", |screen| !screen.contents().contains("pending"));
+    });
+}
+
+#[test]
+fn a_change_can_be_made_for_the_rule_as_somebody_left_it() {
+    in_namespace("rebase", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        pty.write("e\x15tcp dport 2222 accept");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("± 1 pending");
+        let listed = output("nft", &["-a", "list", "ruleset"]);
+        let line = listed
+            .lines()
+            .find(|line| line.contains("22, 80"))
+            .expect("a rule");
+        let handle = line.rsplit(' ').next().expect("a handle");
+        nft(&format!(
+            "replace rule ip t c handle {handle} tcp dport {{ 22, 81 }} accept"
+        ));
+        pty.write("3v");
+        let screen = pty.wait_text("theirs").contents();
+        for part in [
+            "it said   tcp dport { 22, 80 } accept",
+            "yours     tcp dport 2222 accept",
+        ] {
+            assert!(screen.contains(part), "{part}\n{screen}");
+        }
+        assert!(
+            screen.contains("theirs    tcp dport { 22, 81 } accept"),
+            "{screen}"
+        );
+        pty.write("T");
+        pty.wait_text("validate it again");
+        pty.write("c\r");
+        pty.wait_text("1 change committed");
+        assert!(ruleset().contains("tcp dport 2222 accept"), "{}", ruleset());
+    });
+}
+
+#[test]
+fn routes_are_in_the_same_commit() {
+    in_namespace("with-routes", || {
+        output(
+            "ip",
+            &["link", "add", "up0", "type", "veth", "peer", "name", "up1"],
+        );
+        output("ip", &["link", "set", "up1", "up"]);
+        output("ip", &["addr", "add", "192.0.2.1/24", "dev", "up0"]);
+        output("ip", &["link", "set", "up0", "up"]);
+        let routes = || output("ip", &["route", "show"]);
+        let before = routes();
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        pty.write("p2");
+        pty.wait_text("192.0.2.0/24");
+        pty.write("\ta10.9.0.0/16 via 192.0.2.77");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("+ route add 10.9.0.0/16 via 192.0.2.77");
+        assert_eq!(routes(), before, "nothing before the commit");
+        pty.write("3v");
+        pty.wait_text("the kernel takes them");
+        assert_eq!(routes(), before, "validating changes nothing");
+        pty.write("cw\r");
+        pty.wait_text("s to keep");
+        assert!(
+            routes().contains("10.9.0.0/16 via 192.0.2.77 dev up0"),
+            "{}",
+            routes()
+        );
+        assert!(ruleset().contains("policy drop"));
+        // Not confirmed: both go again.
+        pty.write("B");
+        pty.wait_text("the commit was taken back");
+        assert_eq!((routes(), ruleset()), (before.clone(), OLD.to_owned()));
+        // A refusal of either leaves neither.
+        pty.write("1");
+        pty.wait_text("udp dport 53");
+        pty.write("p2");
+        pty.wait_text("192.0.2.0/24");
+        pty.write("a198.18.0.0/15 via 203.0.113.1");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.write("3c\r");
+        let screen = pty.wait_text("the kernel refuses it").contents();
+        assert_eq!(screen.matches("✖ refused").count(), 1, "{screen}");
+        assert_eq!((routes(), ruleset()), (before.clone(), OLD.to_owned()));
+        // The journal takes routes back, too.
+        pty.write("X");
+        pty.write("2");
+        pty.write("a10.8.0.0/16 dev up0");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.write("3c\r");
+        pty.wait_text("1 change committed");
+        assert!(routes().contains("10.8.0.0/16 dev up0"));
+        pty.wait_text("R takes the last one back");
+        pty.write("R");
+        pty.wait_text("Take it back?");
+        pty.write("\r");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(routes(), before);
+    });
+}
+
+#[test]
+fn the_editor_offers_words_and_says_what_a_rule_does() {
+    in_namespace("complete", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("add chain ip t aside; add rule ip t aside drop");
+        pty.wait_text("3 rules");
+        pty.write("gatcp dp");
+        pty.wait_text("⇥ dport");
+        pty.write("\t");
+        pty.wait_text("tcp dport");
+        pty.write(" 8443 jump as");
+        pty.wait_text("⇥ aside");
+        pty.write("\t");
+        pty.wait_text("jump aside");
+        pty.wait_text("TCP packets to port 8443");
+        pty.write("\r");
+        pty.wait_text("± 1 pending");
+    });
+}
+
+#[test]
+fn a_table_goes_through_the_editor_of_the_person() {
+    in_namespace("editor", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let script = directory.path().join("editor");
+        let text = "#!/bin/sh\nsed -i 's/udp dport 53 accept/udp dport 5353 accept\\n\\t\\ticmp type echo-request accept/; s/policy accept/policy drop/' \"$1\"\n";
+        std::fs::write(&script, text).expect("a script");
+        output("chmod", &["+x", &script.to_string_lossy()]);
+        nft(OLD);
+        let mut command = CommandBuilder::new(BINARY);
+        command.env("TERM", "xterm-256color");
+        command.env("EDITOR", &script);
+        command.env_remove("VISUAL");
+        command.env("HOOKSCOPE_RUN_DIR", directory.path().join("run"));
+        command.env("HOOKSCOPE_JOURNAL_DIR", directory.path().join("state"));
+        let mut pty = Pty::start(command, 100, 30);
+        pty.wait_text("tcp dport { 22, 80 }");
+        pty.write("E");
+        pty.wait_text("± 3 pending");
+        pty.write("u");
+        pty.wait("one undo takes all of it", |screen| {
+            !screen.contents().contains("pending")
+        });
+        pty.write("U");
+        pty.wait_text("± 3 pending");
+        pty.write("3c\r");
+        pty.wait_text("3 changes committed");
+        let expected = OLD
+            .replace(
+                "udp dport 53 accept",
+                "udp dport 5353 accept\n\t\ticmp type echo-request accept",
+            )
+            .replace("policy accept", "policy drop");
+        assert_eq!(ruleset(), expected);
+        // An editor that fails changes nothing and says so; the screen is whole again.
+        std::fs::write(&script, "#!/bin/sh\nexit 3\n").expect("a script");
+        pty.write("1E");
+        pty.wait_text("nothing was staged");
+        pty.wait_text("tcp dport { 22, 80 }");
+        // A text that cannot be read is not lost.
+        let text = "#!/bin/sh\ngrep -q nonsense \"$1\" && sed -i /nonsense/d \"$1\" || sed -i 's/drop;/drop;\\n\\t\\tnonsense/' \"$1\"\n";
+        std::fs::write(&script, text).expect("a script");
+        pty.write("E");
+        pty.wait_text("E opens your text again");
+        pty.write("E");
+        pty.wait_text("the table was left as it is");
+        assert_eq!(ruleset(), expected);
     });
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{hookscope, in_namespace, nft, output, run};
+use common::{hookscope, in_namespace, load_what_works, nft, output, run};
 use hookscope::kernel::netlink::{AttrWriter, Attrs, Protocol, Socket};
 use hookscope::kernel::nf_tables::load::{self, ReadElements};
 use hookscope::kernel::nf_tables::{decode, encode, expression};
@@ -12,33 +12,6 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 const RULESET: &str = include_str!("nft/families.nft");
-
-/// Lines that this kernel or this nft refuses are left out, one by one, so that the rest is compared everywhere.
-fn load_what_works(text: &str) -> usize {
-    let mut lines: Vec<&str> = text.lines().collect();
-    let mut left_out = 0;
-    loop {
-        let result = run("nft", &["-f", "-"], &lines.join("\n"));
-        if result.status.success() {
-            return left_out;
-        }
-        let message = String::from_utf8_lossy(&result.stderr).into_owned();
-        let line = message
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix("/dev/stdin:")?
-                    .split(':')
-                    .next()?
-                    .parse::<usize>()
-                    .ok()
-            })
-            .unwrap_or_else(|| panic!("nft: {message}"));
-        eprintln!("left out: {}", lines[line - 1]);
-        lines[line - 1] = "";
-        left_out += 1;
-        assert!(left_out < 8, "nft refuses too much: {message}");
-    }
-}
 
 fn same(ours: &str, theirs: &str, what: &str) {
     for (number, (a, b)) in ours.lines().zip(theirs.lines()).enumerate() {

@@ -649,3 +649,77 @@ fn a_check_tries_on_a_copy() {
         }
     });
 }
+
+/// The words of what is there make it again: every route, rule and neighbour is taken away by its words and made
+/// anew from them, and the machine is what it was.
+#[test]
+fn the_words_of_what_is_there_make_it_again() {
+    use hookscope::lang::route::{Context, neighbour_words, route_words, rule_words};
+    for seed in seeds(30) {
+        in_namespace("words_make_it_again", move || {
+            make_devices();
+            let mut random = Random::new(seed);
+            random.mixed = false;
+            let _ = good_commands(&mut random, 120);
+            let start = state();
+            let network = read_network(|_| {}).expect("the kernel answers");
+            let names = read_names();
+            let device = |index| network.link_name(index);
+            let context = Context {
+                names: &names,
+                device: &device,
+                one_table: false,
+            };
+            let mut all = Vec::new();
+            for table in &network.routes.tables {
+                all.extend(table.iter().map(|route| route_words(route, &context)));
+            }
+            all.extend(network.rules.iter().map(|rule| rule_words(rule, &context)));
+            let neighbours = network.neighbours.iter();
+            all.extend(
+                neighbours
+                    .filter_map(|one| Some(("neigh".to_owned(), neighbour_words(one, &context)?))),
+            );
+            let mut made = 0;
+            for (object, words) in all {
+                // The kernel keeps the local table and link-local routes itself, and rules with `not` by priority.
+                let kept = [
+                    "table local",
+                    "proto kernel",
+                    "broadcast",
+                    "multicast",
+                    "anycast",
+                    "nud ",
+                ];
+                if kept.iter().any(|word| words.contains(word)) {
+                    continue;
+                }
+                let links = &network.links;
+                let parse = ParseContext {
+                    names: &names,
+                    links,
+                    family: None,
+                };
+                let add = format!("{object} add {words}");
+                let text = format!("{object} del {words}\n{add}");
+                let read = parse_batch(&text, &parse);
+                assert!(read.is_ok(), "seed {seed}: {text}\n{read:?}");
+                // IPv6 keeps the next hops of equal routes as one: which of them a deletion means is its own affair.
+                if object.starts_with("-6") && words.contains("nexthop") {
+                    continue;
+                }
+                // Of routes to one destination, only the place among their equals may differ.
+                if let Ok(Outcome::Applied(_)) = ours(&text) {
+                    made += 1;
+                }
+            }
+            assert!(made > 5, "seed {seed}: {made}");
+            let sorted = |text: &str| {
+                let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+                lines.sort();
+                lines.join("\n")
+            };
+            assert_same(&sorted(&state()), &sorted(&start), &format!("seed {seed}"));
+        });
+    }
+}

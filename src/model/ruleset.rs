@@ -98,6 +98,26 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether iptables, ip6tables, arptables or ebtables keeps its rules here: their table names and the names of
+    /// their built-in chains at hooks. Rules of such a table must stay rules that they can read.
+    pub fn is_iptables(&self) -> bool {
+        const TABLES: [&str; 6] = ["filter", "nat", "mangle", "raw", "security", "broute"];
+        const CHAINS: [&str; 6] = [
+            "PREROUTING",
+            "INPUT",
+            "FORWARD",
+            "OUTPUT",
+            "POSTROUTING",
+            "BROUTING",
+        ];
+        let family = matches!(
+            self.family,
+            Family::Ip | Family::Ip6 | Family::Arp | Family::Bridge
+        );
+        let built_in = |chain: &Arc<Chain>| chain.base.is_some() && CHAINS.contains(&&*chain.name);
+        family && TABLES.contains(&&*self.name) && self.chains.iter().any(built_in)
+    }
+
     pub fn chain(&self, name: &str) -> Option<&Arc<Chain>> {
         self.chains.iter().find(|chain| &*chain.name == name)
     }

@@ -22,6 +22,15 @@ impl Machine {
         Machine::default()
     }
 
+    /// The names of services in their order, for somebody who writes one.
+    pub fn service_names(&self) -> Vec<String> {
+        self.services().keys().cloned().collect()
+    }
+
+    fn services(&self) -> &BTreeMap<String, u16> {
+        self.services.get_or_init(machine::services)
+    }
+
     /// The number of a name in a file of iproute2's form.
     fn number(&self, slot: usize, paths: &[&str], name: &str) -> Option<u32> {
         let table = self.tables.get(slot)?.get_or_init(|| {
@@ -83,8 +92,7 @@ impl Resolve for Machine {
     }
 
     fn service(&self, name: &str) -> Option<u16> {
-        let table = self.services.get_or_init(machine::services);
-        table.get(name).copied()
+        self.services().get(name).copied()
     }
 
     fn protocol(&self, name: &str) -> Option<u8> {

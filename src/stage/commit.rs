@@ -104,6 +104,9 @@ pub enum CommitError {
     Kernel(Refused),
     #[error("cannot read the ruleset: {0}; nothing was changed")]
     Read(#[from] LoadError),
+    /// About what was done beside the commands.
+    #[error("{0}")]
+    Routes(String),
     #[error("others change the same tables without a pause; nothing was changed")]
     Restless,
     /// What the commands were compiled for has changed: compile again.
@@ -158,9 +161,43 @@ const TRIES: usize = 20;
 
 /// Carry out `commands`, all or none of them.
 pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, CommitError> {
+    match carry_out(commands, None, options) {
+        Ok(done) => Ok(done),
+        Err(RouteError::Commit(error)) => Err(error),
+        Err(RouteError::Refused(refused)) => {
+            // There were none.
+            Err(CommitError::Routes(refused.to_string()))
+        }
+    }
+}
+
+/// Carry out `commands` and changes of routes, all or none of them. rtnetlink has no transactions: the kernel has
+/// checked the commands when the routes are changed, and the routes are changed back when it refuses the commands
+/// all the same.
+pub fn run_with_routes(
+    commands: &[Command],
+    routes: super::route::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, RouteError> {
+    if routes.changes.is_empty() {
+        return Ok(run(commands, options)?);
+    }
+    if commands.is_empty() {
+        return run_routes(routes, options);
+    }
+    let mut options = options.clone();
+    options.steps.push(Step::Routes(routes.before.clone()));
+    carry_out(commands, Some(routes), &options)
+}
+
+fn carry_out(
+    commands: &[Command],
+    mut routes: Option<super::route::Plan>,
+    options: &Options<'_>,
+) -> Result<Committed, RouteError> {
     let waits = options.confirm.is_some() || options.limited.is_some();
     if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
-        return Err(CommitError::Window(Box::new(window)));
+        return Err(CommitError::Window(Box::new(window)).into());
     }
     if commands.is_empty() {
         return Ok(Committed::default());
@@ -172,20 +209,20 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
         },
         other => CommitError::Kernel(other),
     };
-    let mut watch = Watch::new()?;
-    let tables = watch.tables()?;
+    let mut watch = Watch::new().map_err(CommitError::from)?;
+    let tables = watch.tables().map_err(CommitError::from)?;
     let mut scope = Scope::of(commands, &tables);
     if options.reviewed.is_none() {
         scope = scope.narrowed(commands, &tables);
     }
-    let mut before = watch.read(&scope)?;
+    let mut before = watch.read(&scope).map_err(CommitError::from)?;
     if options
         .compiled_at
         .is_some_and(|generation| generation != before.generation)
     {
-        return Err(CommitError::Stale);
+        return Err(CommitError::Stale.into());
     }
-    if waits || options.check {
+    if waits || options.check || routes.is_some() {
         let check = kernel::Options {
             check: true,
             ..kernel::Options::default()
@@ -208,12 +245,39 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
         }
         error
     };
+    // What was done beside the commands, when they come to nothing.
+    let mut beside = Vec::new();
+    let fail = |error: CommitError, beside: &[Step]| {
+        let mut left = Vec::new();
+        for step in beside.iter().rev() {
+            left.extend(step.undo().1);
+        }
+        match left.is_empty() {
+            true => RouteError::from(cancel(error)),
+            false => cancel(CommitError::Routes(format!(
+                "{error}; what was done beside it could not be taken back: {}",
+                left.join("; ")
+            )))
+            .into(),
+        }
+    };
     for _ in 0..TRIES {
         fault::point("program:before-guard");
         let guard = match stand_by(options, &scope, &before, entry) {
             Ok(guard) => guard,
-            Err(error) => return Err(cancel(error.into())),
+            Err(error) => return Err(fail(error.into(), &beside)),
         };
+        if let Some(plan) = routes.take() {
+            let step = Step::Routes(plan.before.clone());
+            if let Err(refused) = super::route::apply(plan, false) {
+                if let Some(guard) = guard {
+                    guard.refused();
+                }
+                forget(entry);
+                return Err(StepError::Refused(refused));
+            }
+            beside.push(step);
+        }
         fault::point("program:before-commit");
         match restore::pinned(&mut watch, &scope, commands, true) {
             Ok(outcome) => {
@@ -258,19 +322,22 @@ pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, Com
                     guard.refused();
                 }
                 if !matches!(error, Refused::Moved) {
-                    return Err(cancel(refused(error)));
+                    return Err(fail(refused(error), &beside));
                 }
                 let seen = before;
-                before = watch.read(&scope).map_err(|error| cancel(error.into()))?;
-                unmoved(commands, options, &scope, &before).map_err(cancel)?;
+                before = watch
+                    .read(&scope)
+                    .map_err(|error| fail(error.into(), &beside))?;
+                unmoved(commands, options, &scope, &before)
+                    .map_err(|error| fail(error, &beside))?;
                 if options.compiled_at.is_some() && !plan::diff(&seen, &before).commands.is_empty()
                 {
-                    return Err(cancel(CommitError::Stale));
+                    return Err(fail(CommitError::Stale, &beside));
                 }
             }
         }
     }
-    Err(cancel(CommitError::Restless))
+    Err(fail(CommitError::Restless, &beside))
 }
 
 /// Why something beside the ruleset was not changed.

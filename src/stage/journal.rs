@@ -1,13 +1,12 @@
 //! The local journal of commits: who, when, why, what, and what takes it back. It is the audit log, too.
 //!
 //! One readable file (`NUMBER.json`) for each commit, and beside it the tables before and after (`NUMBER.pictures`,
-//! zstd-compressed CBOR) and what else it did (`NUMBER.steps`). The oldest go when there are too many or they take too much room.
+//! zstd-compressed CBOR). The oldest go when there are too many or they take too much room.
 
+use super::Step;
 use super::guard::Restored;
 use super::guard::state::{self, State, write_whole};
 use crate::model::{Family, Name, Ruleset};
-use crate::stage::Step;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -189,9 +188,11 @@ pub fn finish(
     if entry.fate == Fate::Begun {
         entry.fate = fate;
     }
-    keep(number, "pictures", &(before, after))?;
-    if !steps.is_empty() {
-        keep(number, "steps", &steps)?;
+    let mut pictures = Vec::new();
+    ciborium::into_writer(&(before, after, steps), &mut pictures).map_err(io::Error::other)?;
+    let packed = zstd::encode_all(pictures.as_slice(), 1)?;
+    if packed.len() as u64 <= ROOM / 2 {
+        write_whole(&path(number, "pictures"), &packed, 0o600)?;
     }
     write(&entry)?;
     if let Some(undone) = entry.undoes {
@@ -199,23 +200,6 @@ pub fn finish(
     }
     prune();
     Ok(())
-}
-
-/// Write what belongs to an entry beside it, unless it is too large to be kept.
-fn keep<T: Serialize>(number: u64, end: &str, value: &T) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).map_err(io::Error::other)?;
-    let packed = zstd::encode_all(bytes.as_slice(), 1)?;
-    if packed.len() as u64 <= ROOM / 2 {
-        write_whole(&path(number, end), &packed, 0o600)?;
-    }
-    Ok(())
-}
-
-fn kept<T: DeserializeOwned>(number: u64, end: &str) -> io::Result<T> {
-    let bytes = fs::read(path(number, end))?;
-    let bytes = zstd::decode_all(bytes.as_slice())?;
-    ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)
 }
 
 fn path(number: u64, end: &str) -> PathBuf {
@@ -231,17 +215,27 @@ fn write(entry: &Entry) -> io::Result<()> {
     write_whole(&path(entry.number, "json"), &text, 0o600)
 }
 
-/// The tables before and after a commit, while they are kept.
-pub fn pictures(number: u64) -> io::Result<(Ruleset, Ruleset)> {
-    kept(number, "pictures")
+/// What takes a commit back.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The tables that it is about, as they were and as it made them.
+    pub before: Ruleset,
+    pub after: Ruleset,
+    /// What was done beside them.
+    pub steps: Vec<Step>,
 }
 
-/// What else the commit did (routes, legacy tables), in order.
-pub fn steps(number: u64) -> io::Result<Vec<Step>> {
-    match kept(number, "steps") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        result => result,
-    }
+/// What takes a commit back, while it is kept.
+pub fn kept(number: u64) -> io::Result<Kept> {
+    let bytes = fs::read(path(number, "pictures"))?;
+    let bytes = zstd::decode_all(bytes.as_slice())?;
+    let (before, after, steps) =
+        ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)?;
+    Ok(Kept {
+        before,
+        after,
+        steps,
+    })
 }
 
 /// Note what became of a commit. A journal that cannot be written does not stop anything.
@@ -274,18 +268,13 @@ fn prune() {
     let entries = list();
     let mut total = 0;
     for (age, entry) in entries.iter().rev().enumerate() {
-        let beside = ["pictures", "steps"].map(|end| path(entry.number, end));
-        for file in &beside {
-            total += fs::metadata(file).map_or(0, |meta| meta.len());
-        }
+        let pictures = path(entry.number, "pictures");
+        total += fs::metadata(&pictures).map_or(0, |meta| meta.len());
         if age >= ENTRIES {
             let _ = fs::remove_file(path(entry.number, "json"));
         }
         if age >= ENTRIES || total > ROOM {
-            // Pictures first: without them nothing is taken back, not even the rest.
-            for file in &beside {
-                let _ = fs::remove_file(file);
-            }
+            let _ = fs::remove_file(pictures);
         }
     }
 }

@@ -33,6 +33,20 @@ impl Maker {
         Maker::default()
     }
 
+    /// For a transaction that has other commands already: numbers behind theirs.
+    pub fn beside(commands: &[Command]) -> Maker {
+        let used = commands.iter().filter_map(|command| match &command.what {
+            What::MakeSet(_, set) => split_pending(&set.name).map(|(_, id)| id),
+            What::MakeChain(_, chain) => split_pending(&chain.name).map(|(_, id)| id),
+            What::MakeRule(rule) => rule.id,
+            _ => None,
+        });
+        Maker {
+            ids: used.max().unwrap_or(0),
+            ..Maker::default()
+        }
+    }
+
     pub fn push(&mut self, table: &Table, what: What) {
         self.push_to(table.family, table.name.clone(), what);
     }

@@ -7,6 +7,7 @@
 //! history; [`route`] does the same for routes; [`save`] makes the running ruleset the one of the next boot; [`guard::check`] belongs at the start of
 //! every program that may find a killed guard.
 
+pub mod carry;
 pub mod change;
 pub mod commit;
 pub mod content;
@@ -19,6 +20,7 @@ pub mod make;
 pub mod plan;
 pub mod route;
 pub mod save;
+pub mod staged;
 pub mod touched;
 pub mod undo;
 

@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::guard::{Restored, restore};
-use super::journal::{self, Entry, Fate, Note};
+use super::journal::{self, Entry, Fate, Kept, Note};
 use super::touched::{Scope, Watch};
 use thiserror::Error;
 
@@ -33,9 +33,11 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         .find(stands)
         .ok_or(UndoError::Nothing)?;
     let number = entry.number;
-    let (before, after) =
-        journal::pictures(number).map_err(|error| UndoError::Gone(number, error))?;
-    let steps = journal::steps(number).map_err(|error| UndoError::Gone(number, error))?;
+    let Kept {
+        before,
+        after,
+        steps,
+    } = journal::kept(number).map_err(|error| UndoError::Gone(number, error))?;
     let scope = Scope::kept(entry.scope.as_deref(), &entry.chains);
     let wrong = |why: String| UndoError::Restore(number, why);
     let mut watch = Watch::new().map_err(|error| wrong(error.to_string()))?;
@@ -52,13 +54,8 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         undoes: Some(number),
     };
     let own = journal::begin(note).ok();
-    let (taken_back, left) = Step::undo_all(&steps);
-    let restored = match restore::restore_to(&before, Some(&after), &scope, age) {
-        Ok(mut restored) => {
-            restored.commands += taken_back;
-            restored.left.extend(left);
-            restored
-        }
+    let mut restored = match restore::restore_to(&before, Some(&after), &scope, age) {
+        Ok(restored) => restored,
         Err(why) => {
             if let Some(own) = own {
                 journal::cancel(own);
@@ -66,6 +63,9 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
             return Err(wrong(why));
         }
     };
+    let (taken_back, left) = Step::undo_all(&steps);
+    restored.commands += taken_back;
+    restored.left.extend(left);
     let then = watch
         .read(&scope)
         .map_err(|error| wrong(error.to_string()))?;

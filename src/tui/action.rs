@@ -174,17 +174,25 @@ actions! {
     Delete         "delete"            "delete"        13 true  "stage the deletion of this rule or element, or take a staged change away";
     AddAfter       "add"               "add"           13 true  "write a new rule after this one, or a new element";
     AddBefore      "add-before"        "add before"     0 true  "write a new rule before this one";
+    MoveUp         "move-up"           "move up"        0 true  "stage moving this rule over the one before it";
+    MoveDown       "move-down"         "move down"      0 true  "stage moving this rule behind the one after it";
+    SwitchRule     "switch"            "off/on"        15 true  "stage switching this rule off, or on again; it stays where it is";
+    EditTable      "edit-table"        "edit table"    0 true  "open the whole table in $EDITOR; what you change is staged";
     TurnPolicy     "policy"            "policy"        15 true  "stage the other policy for this chain: accept or drop";
     Command        "command"           "command"       19 true  "write any command of the nft language into the change set";
     Undo           "undo"              "undo"          17 true  "take back the last change of the change set";
     Redo           "redo"              "redo"           0 true  "make the last change of the change set again";
     Validate       "validate"          "validate"       5 true  "have the kernel check the staged changes without making them";
     Commit         "commit"            "commit"         4 true  "make the staged changes in the kernel, all or none; asks first";
+    KeepCounters   "keep-counters"     "counters"       6 true  "let the counters of a changed rule go on, or begin anew";
+    TakeTheirs     "rebase"            "rebase"         6 true  "make this change for the rule as somebody else left it";
     ClearChanges   "clear-changes"     "clear"         27 true  "take all changes out of the change set";
     Keep           "keep"              "keep"           3 true  "confirm the commit that waits";
     RollBack       "roll-back"         "take back"      3 true  "take the commit back that waits for confirmation";
     UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
     ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
+    Complete       "complete"          "complete"       3 false "put the word that fits here, or the next of them";
+    CompleteBack   "complete-back"     "word before"    0 false "put the word before this one of those that fit here";
     NewLine        "new-line"          "new line"       0 false "begin a new line";
 
     Accept         "accept"            "go"             1 false "take the selected line";

@@ -243,16 +243,29 @@ impl State {
             | Action::Delete
             | Action::AddAfter
             | Action::AddBefore
+            | Action::MoveUp
+            | Action::MoveDown
+            | Action::SwitchRule
+            | Action::EditTable
             | Action::TurnPolicy
                 if self.screen == Screen::Explore =>
             {
                 screen::explore::update::enabled(self, action)
             }
+            Action::Edit | Action::Delete | Action::AddAfter if self.screen == Screen::Routes => {
+                screen::routes::update::enabled(self, action)
+            }
             Action::Edit
             | Action::Delete
             | Action::AddAfter
             | Action::AddBefore
+            | Action::MoveUp
+            | Action::MoveDown
+            | Action::SwitchRule
+            | Action::EditTable
             | Action::TurnPolicy
+            | Action::KeepCounters
+            | Action::TakeTheirs
             | Action::Command
             | Action::Undo
             | Action::Redo
@@ -317,6 +330,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
                 );
             }
         }
+        Event::Edited(text) => screen::changes::table::edited(state, text, &mut effects),
         Event::Answer(answer) => answered(state, answer, &mut effects),
     }
     effects
@@ -377,8 +391,8 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
         Answer::Services(index) => state.explore.services.index = Some(index),
-        Answer::Looked { ticket, wrong } => overlay::editor::looked(state, ticket, wrong),
-        Answer::Reply(reply) => screen::changes::update::replied(state, reply),
+        Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
+        Answer::Reply(reply) => screen::changes::update::replied(state, reply, effects),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);
             screen::explore::update::settle(state);

@@ -16,6 +16,11 @@ pub enum Effect {
     Job(Job),
     /// Ask the kernel about changes, or make them.
     Kernel(Request),
+    /// Give the terminal to the person's editor with this text; what comes out is an event.
+    EditText {
+        text: String,
+        about: String,
+    },
     /// Take the mouse or leave it to the terminal.
     Mouse(bool),
 }

@@ -19,5 +19,7 @@ pub enum Event {
     Session(SessionEvent),
     /// The session is gone; nothing new will come.
     SessionEnded,
+    /// What the person's editor gave back, or why it could not be asked.
+    Edited(Result<String, String>),
     Answer(Answer),
 }

@@ -1,8 +1,9 @@
 //! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
 
-use crate::model::Names;
+use crate::model::{Family, Name, Names};
+use crate::session::changes::whole::Opened;
 use crate::session::changes::{Past, Problem, Window};
-use crate::stage::change::Change;
+use crate::stage::change::{Change, Edit};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,18 @@ pub enum Request {
         names: Arc<Names>,
         /// Take them back after this time unless they are confirmed.
         confirm: Option<Duration>,
+    },
+    /// Read a table and print it, for an editor.
+    OpenTable {
+        family: Family,
+        table: Name,
+        names: Arc<Names>,
+    },
+    /// What makes of that table what an editor gave back.
+    TableEdits {
+        opened: Arc<Opened>,
+        text: String,
+        names: Arc<Names>,
     },
     /// Confirm the commit that waits.
     Keep,
@@ -44,6 +57,8 @@ pub enum Reply {
         version: u64,
         outcome: Result<Vec<String>, Problem>,
     },
+    TableOpened(Result<Arc<Opened>, String>),
+    TableEdits(Result<Vec<Edit>, String>),
     Kept(Result<(), String>),
     /// With what could not be restored.
     RolledBack(Result<Vec<String>, String>),

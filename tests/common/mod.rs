@@ -65,3 +65,31 @@ pub fn nft(text: &str) {
 pub fn hookscope(arguments: &[&str]) -> String {
     output(BINARY, arguments)
 }
+
+/// Lines that this kernel or this nft refuses are left out, one by one, so that the rest is compared everywhere.
+#[allow(dead_code)]
+pub fn load_what_works(text: &str) -> usize {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let mut left_out = 0;
+    loop {
+        let result = run("nft", &["-f", "-"], &lines.join("\n"));
+        if result.status.success() {
+            return left_out;
+        }
+        let message = String::from_utf8_lossy(&result.stderr).into_owned();
+        let line = message
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("/dev/stdin:")?
+                    .split(':')
+                    .next()?
+                    .parse::<usize>()
+                    .ok()
+            })
+            .unwrap_or_else(|| panic!("nft: {message}"));
+        eprintln!("left out: {}", lines[line - 1]);
+        lines[line - 1] = "";
+        left_out += 1;
+        assert!(left_out < 8, "nft refuses too much: {message}");
+    }
+}

@@ -52,6 +52,7 @@ fn screens_of_changes_are_as_expected() {
         two.keys("enter e ctrl-u").text("tcp dport 2222 accept");
         two.keys("enter down d 3 v");
         let refused = Wrong {
+            moved: None,
             change: 1,
             span: 0..31,
             message: "rule #5 was changed by somebody; it says now: accept".into(),

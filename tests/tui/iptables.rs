@@ -70,10 +70,10 @@ fn rules_are_shown_in_either_language() {
     // In full below, with the same in nft's words, and what the address is.
     assert!(screen.contains("-A DOCKER ! -i docker0"), "{screen}");
     check("iptables", &bench);
-    let screen = bench.keys("t").screen();
+    let screen = bench.keys("v").screen();
     assert!(screen.contains("as nft writes it"), "{screen}");
     assert!(screen.contains("iifname != \"docker0\""), "{screen}");
-    assert!(bench.keys("t").screen().contains("as iptables writes it"));
+    assert!(bench.keys("v").screen().contains("as iptables writes it"));
 }
 
 #[test]

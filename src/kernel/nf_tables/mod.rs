@@ -10,7 +10,7 @@ pub mod commit;
 pub mod decode;
 pub mod dump;
 pub mod encode;
-mod encode_objects;
+pub mod encode_objects;
 mod encode_pending;
 pub mod events;
 pub mod expression;

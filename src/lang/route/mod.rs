@@ -5,6 +5,7 @@
 //! iproute2's manner, rather than hidden.
 
 mod address;
+mod command;
 mod encap;
 mod metrics;
 mod out;
@@ -13,6 +14,7 @@ mod print;
 mod rule;
 
 pub use address::ip_text;
+pub use command::{neighbour_words, route_words, rule_words};
 pub use out::Out;
 pub use parse::{ParseContext, ParseError, ParsedChange, parse_batch, parse_words};
 pub use print::{RouteText, other_route, route, route_line};

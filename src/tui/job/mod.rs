@@ -5,9 +5,11 @@
 
 mod find;
 mod scan;
+mod write;
 
 pub use find::{Index, find, find_labels};
 pub use scan::{holds, order, references, search};
+pub use write::{Advice, advise};
 
 use super::action::Action;
 use super::request::Reply;
@@ -17,7 +19,6 @@ use super::text::{Printer, Texts};
 use crate::insight::services;
 use crate::lang::iptables::as_nft;
 use crate::model::{ElementList, Elements, Family, Name};
-use crate::session::changes::{self, Wrong};
 use crate::session::{ChainKey, Picture};
 use crate::stage::change::Edit;
 use std::collections::HashMap;
@@ -78,12 +79,13 @@ pub enum Job {
     },
     /// Names of services by their addresses.
     Services { picture: Arc<Picture> },
-    /// What is wrong with one change, where those before it are made.
+    /// What there is to say about the last change, where those before it are made.
     Look {
         ticket: u64,
         picture: Arc<Picture>,
         edits: Vec<Edit>,
-        which: usize,
+        /// Where the cursor is in the text of the last one, in bytes.
+        cursor: usize,
     },
 }
 
@@ -146,7 +148,7 @@ pub enum Answer {
     Elements(Printed),
     Looked {
         ticket: u64,
-        wrong: Vec<Wrong>,
+        advice: Advice,
     },
     Reply(Reply),
 }
@@ -297,11 +299,10 @@ pub fn run(
             ticket,
             picture,
             edits,
-            which,
+            cursor,
         } => {
-            let mut wrong = changes::look(&picture.ruleset, &edits);
-            wrong.retain(|one| one.change == which);
-            Some(Answer::Looked { ticket, wrong })
+            let advice = advise(&picture, &edits, cursor);
+            Some(Answer::Looked { ticket, advice })
         }
         Job::Elements {
             picture,

@@ -4,6 +4,7 @@
 //! takes everything that is ready, and draws once.
 
 mod config;
+mod editor;
 mod jobs;
 mod requests;
 mod terminal;
@@ -75,6 +76,7 @@ async fn drive(
         waiting: VecDeque::new(),
         quit: false,
         suspend: false,
+        edit: None,
     };
     let mut input = EventStream::new();
     let started = Instant::now();
@@ -145,6 +147,15 @@ async fn drive(
             let size = terminal.size()?;
             runner.take(&mut state, Event::Resize(size), terminal);
         }
+        if let Some((text, about)) = runner.edit.take() {
+            drop(input);
+            // Nothing is drawn and no key is taken while the editor has the terminal; the session goes on.
+            let text = terminal.lend(|| editor::run(&text, &about))?;
+            input = EventStream::new();
+            let size = terminal.size()?;
+            runner.take(&mut state, Event::Resize(size), terminal);
+            runner.take(&mut state, Event::Edited(text), terminal);
+        }
         if !runner.quit {
             terminal.draw(&state)?;
         }
@@ -188,6 +199,8 @@ struct Runner {
     waiting: VecDeque<Command>,
     quit: bool,
     suspend: bool,
+    /// A text that an editor is to be opened for.
+    edit: Option<(String, String)>,
 }
 
 impl Runner {
@@ -196,6 +209,7 @@ impl Runner {
             match effect {
                 Effect::Quit => self.quit = true,
                 Effect::Suspend => self.suspend = true,
+                Effect::EditText { text, about } => self.edit = Some((text, about)),
                 Effect::Copy(text) => terminal.copy(&text),
                 Effect::Mouse(on) => terminal.mouse(on),
                 Effect::Job(job) => self.jobs.start(job),

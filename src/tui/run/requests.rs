@@ -1,6 +1,6 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
-use crate::session::changes;
+use crate::session::changes::{self, whole};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
 use crate::tui::request::{Reply, Request};
@@ -52,6 +52,16 @@ pub fn run(request: Request, held: &Held) -> Reply {
             });
             Reply::Committed { version, outcome }
         }
+        Request::OpenTable {
+            family,
+            table,
+            names,
+        } => Reply::TableOpened(whole::open(family, &table, &names).map(Arc::new)),
+        Request::TableEdits {
+            opened,
+            text,
+            names,
+        } => Reply::TableEdits(whole::edits(&opened, &text, &names)),
         Request::Keep => {
             let outcome = changes::keep();
             if outcome.is_ok() {

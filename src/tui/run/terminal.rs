@@ -122,6 +122,15 @@ impl Terminal {
         };
     }
 
+    /// Give the terminal to another program until it is done with it.
+    pub fn lend<T>(&mut self, to: impl FnOnce() -> T) -> io::Result<T> {
+        give_back();
+        let outcome = to();
+        take(self.mouse)?;
+        self.inner = blank()?;
+        Ok(outcome)
+    }
+
     /// Give the terminal back, stop until somebody resumes the process, and take it over again.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();

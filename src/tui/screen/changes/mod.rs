@@ -3,12 +3,15 @@
 //! May use `stage`'s change set, `session`'s words about it and the rest of `tui`.
 
 pub mod render;
+pub mod table;
 pub mod update;
 
-use crate::session::changes::Past;
+use crate::session::changes::whole::Opened;
+use crate::session::changes::{Moved, Past};
 use crate::stage::change::{Change, ChangeSet};
 use crate::tui::widget::list::ListState;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is known about one change of the set.
@@ -21,14 +24,19 @@ pub enum Verdict {
         start: usize,
         message: String,
         help: Option<String>,
+        moved: Option<Moved>,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Busy {
     Checking,
-    Committing { confirm: Option<Duration> },
+    Committing {
+        confirm: Option<Duration>,
+    },
     Ending,
+    /// A table is read for the editor, or what it gave back is.
+    Editing,
 }
 
 /// A commit that waits for confirmation.
@@ -54,6 +62,10 @@ pub struct Changes {
     /// The last commits, newest first, and when they were asked for.
     pub history: Vec<Past>,
     pub history_asked: Option<Duration>,
+    /// The table that is open in the person's editor.
+    pub opened: Option<Arc<Opened>>,
+    /// A text that could not be read: the editor is opened with it again.
+    pub rejected: Option<(Arc<Opened>, String)>,
     /// What the last commit came to.
     pub last: Option<String>,
 }

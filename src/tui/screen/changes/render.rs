@@ -1,7 +1,8 @@
 //! Drawing the changes: each with what it takes away and puts there, and what the kernel says to it.
 
 use super::{Busy, Verdict, update};
-use crate::stage::change::Change;
+use crate::session::changes::Moved;
+use crate::stage::change::{Change, Edit};
 use crate::tui::action::{Action, Layer};
 use crate::tui::app::State;
 use crate::tui::chrome::spinner;
@@ -32,6 +33,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let remark = match &changes.busy {
         Some(Busy::Checking) => format!("{} the kernel looks at them", spinner(state)),
         Some(Busy::Committing { .. }) => format!("{} committing", spinner(state)),
+        Some(Busy::Editing) => format!("{} reading the table", spinner(state)),
         Some(Busy::Ending) => format!("{} asking the guard", spinner(state)),
         None => summary(state),
     };
@@ -258,6 +260,13 @@ fn one(state: &State, place: usize, change: &Change, columns: usize) -> Vec<Vec<
             }
         }
     }
+    if let Some(Verdict::Refused {
+        moved: Some(moved), ..
+    }) = verdict
+    {
+        lines.extend(three_way(state, change, moved, columns));
+        return lines;
+    }
     if let Some(Verdict::Refused { message, help, .. }) = verdict {
         let mut say = |sign: &'static str, text: &str, meaning: Meaning| {
             let text = clean(text);
@@ -275,6 +284,77 @@ fn one(state: &State, place: usize, change: &Change, columns: usize) -> Vec<Vec<
         say("✖", message, Meaning::Error);
         if let Some(help) = help {
             say("→", help, Meaning::Info);
+        }
+    }
+    lines
+}
+
+/// What the rule said, what somebody else made of it, and what is wanted.
+fn three_way(
+    state: &State,
+    change: &Change,
+    moved: &Moved,
+    columns: usize,
+) -> Vec<Vec<Span<'static>>> {
+    let theme = state.theme();
+    let keys = |action| {
+        let keys = state.settings.keymap.keys(&[Layer::Changes], action);
+        keys.map(key::show).unwrap_or_default()
+    };
+    let (head, next) = match &moved.now {
+        Some(_) => (
+            format!(
+                "somebody changed rule #{} since this change was made:",
+                moved.handle
+            ),
+            format!(
+                "{} makes this change for the rule as it is now · {} takes it away",
+                keys(Action::TakeTheirs),
+                keys(Action::Delete)
+            ),
+        ),
+        None => (
+            format!("rule #{} is gone since this change was made:", moved.handle),
+            format!("{} takes this change away", keys(Action::Delete)),
+        ),
+    };
+    let wanted = match &change.edit {
+        Edit::DeleteRule { .. } => "(deleted)".to_owned(),
+        Edit::MoveRule { to, .. } => format!("(moved {})", to.title()),
+        Edit::AddRule { text, .. } => format!("(beside it) {text}"),
+        edit => edit.text().to_owned(),
+    };
+    let gone = || "(deleted)".to_owned();
+    let rows = [
+        ("✖ ", "", head, Meaning::Error),
+        ("  ", "it said   ", moved.was.clone(), Meaning::Dim),
+        (
+            "  ",
+            "theirs    ",
+            moved.now.clone().unwrap_or_else(gone),
+            Meaning::Warning,
+        ),
+        ("  ", "yours     ", wanted, Meaning::Good),
+        ("→ ", "", next, Meaning::Info),
+    ];
+    let mut lines = Vec::new();
+    for (sign, label, text, meaning) in rows {
+        let text = clean(&text);
+        let room = columns.saturating_sub(8 + width(label));
+        for (part, range) in wrap(&text, room).into_iter().enumerate() {
+            let lead = match part {
+                0 => format!("     {sign}{label}"),
+                _ => " ".repeat(7 + width(label)),
+            };
+            let piece = text.get(range).unwrap_or_default().to_string();
+            let style = match label {
+                "" => Default::default(),
+                _ => theme.ink(meaning),
+            };
+            lines.push(vec![
+                Span::styled(lead, theme.ink(meaning)),
+                Span::styled(piece, style),
+            ]);
         }
     }
     lines

@@ -44,6 +44,11 @@ pub fn enabled(state: &State, action: Action) -> bool {
         Action::Validate | Action::Commit => !changes.set.is_empty() && changes.busy.is_none(),
         Action::Edit => here && changes.selected().is_some_and(|one| has_text(&one.edit)),
         Action::Delete => here && changes.selected().is_some(),
+        Action::KeepCounters => {
+            let rule = |edit: &Edit| matches!(edit, Edit::ReplaceRule { .. });
+            here && changes.selected().is_some_and(|one| rule(&one.edit))
+        }
+        Action::TakeTheirs => here && rebased(state).is_some(),
         Action::Keep | Action::RollBack => changes.window.is_some() && changes.busy.is_none(),
         Action::UndoCommit => {
             here && changes.busy.is_none()
@@ -57,8 +62,24 @@ pub fn enabled(state: &State, action: Action) -> bool {
 fn has_text(edit: &Edit) -> bool {
     !matches!(
         edit,
-        Edit::DeleteRule { .. } | Edit::SetPolicy { .. } | Edit::DeleteElement { .. }
+        Edit::DeleteRule { .. }
+            | Edit::MoveRule { .. }
+            | Edit::SetPolicy { .. }
+            | Edit::DeleteElement { .. }
     )
+}
+
+/// The selected change for the rule as somebody else left it.
+fn rebased(state: &State) -> Option<(u64, Edit)> {
+    let change = state.changes.selected()?;
+    let Some(Verdict::Refused {
+        moved: Some(moved), ..
+    }) = state.changes.verdicts.get(&change.id)
+    else {
+        return None;
+    };
+    let now = moved.now.as_ref()?;
+    Some((change.id, change.edit.rebased(moved.handle, now)))
 }
 
 /// Actions on the change set, from any screen.
@@ -129,6 +150,33 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             if let Some(id) = state.changes.selected().map(|change| change.id) {
                 state.changes.set.remove(id);
                 changed(state);
+            }
+        }
+        Action::KeepCounters => {
+            if let Some(change) = state.changes.selected().cloned()
+                && let Edit::ReplaceRule { rule, text, keep } = change.edit
+            {
+                let keep = !keep;
+                let edit = Edit::ReplaceRule { rule, text, keep };
+                state.changes.set.amend(change.id, edit);
+                changed(state);
+                state.notify(
+                    Level::Info,
+                    match keep {
+                        true => "the counters of this rule go on where they are",
+                        false => "the counters of this rule begin as its text says",
+                    },
+                );
+            }
+        }
+        Action::TakeTheirs => {
+            if let Some((id, edit)) = rebased(state) {
+                state.changes.set.amend(id, edit);
+                changed(state);
+                state.notify(
+                    Level::Info,
+                    "the change is for the rule as it is now; validate it again",
+                );
             }
         }
         _ => {
@@ -227,7 +275,7 @@ pub fn changed(state: &mut State) {
     explore::update::settle(state);
 }
 
-pub fn replied(state: &mut State, reply: Reply) {
+pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     if !matches!(reply, Reply::History(_) | Reply::Window(_)) {
         // There may be more of it now.
         state.changes.history_asked = None;
@@ -276,6 +324,8 @@ pub fn replied(state: &mut State, reply: Reply) {
                 Err(error) => state.notify(Level::Error, error),
             }
         }
+        Reply::TableOpened(outcome) => super::table::opened(state, outcome, effects),
+        Reply::TableEdits(outcome) => super::table::read(state, outcome),
         Reply::Window(window) => seen(state, window),
         Reply::History(history) => state.changes.history = history,
     }
@@ -335,6 +385,7 @@ fn refused(state: &mut State, problem: Problem) {
                 span,
                 message,
                 help,
+                moved,
             } in wrong
             {
                 let Some(one) = all.get(change) else {
@@ -349,6 +400,7 @@ fn refused(state: &mut State, problem: Problem) {
                         start: span.start,
                         message,
                         help,
+                        moved,
                     });
             }
             if let Some(first) = first {

@@ -2,8 +2,8 @@
 //! changes in their place among the rules.
 
 use super::node::Item;
-use super::{Content, Pane};
-use crate::model::{Chain, Elements, Policy, Ruleset, Set, Table};
+use super::{Content, Pane, arrange, edit_tree};
+use crate::model::{Chain, Elements, Policy, Rule, Ruleset, Set, Table};
 use crate::stage::change::{self, Anchor, Change, Edit, Line, Place, RuleRef};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, State};
@@ -94,7 +94,7 @@ pub fn staged(state: &mut State, id: u64) {
 }
 
 /// The rule under the cursor, by handle and content.
-fn pointed(state: &State, ruleset: &Ruleset) -> Option<RuleRef> {
+pub(super) fn pointed(state: &State, ruleset: &Ruleset) -> Option<RuleRef> {
     let picture = state.picture.as_ref()?;
     let (table, chain, _, rule) = state.explore.rule(ruleset)?;
     Some(RuleRef {
@@ -104,11 +104,8 @@ fn pointed(state: &State, ruleset: &Ruleset) -> Option<RuleRef> {
     })
 }
 
-/// The text of the rule under the cursor is not known yet: it has `{ ... }` where a set is written out.
-fn is_half_read(state: &State, ruleset: &Ruleset) -> bool {
-    let Some((table, _, _, rule)) = state.explore.rule(ruleset) else {
-        return false;
-    };
+/// The text of a rule is not known yet: it has `{ ... }` where a set is written out.
+pub(super) fn is_half_read(table: &Table, rule: Rule<'_>) -> bool {
     let sets = text::rule_references(rule).sets;
     let mut sets = sets.iter().filter_map(|name| table.set(name));
     sets.any(|set| set.is_anonymous() && set.elements == Elements::NotRead)
@@ -159,6 +156,12 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
     }
     let rules = matches!(state.explore.content(ruleset), Content::Rules(..));
     let in_list = state.explore.focus != Pane::Tree;
+    if action == Action::EditTable {
+        return super::edit_tree::table(state).is_some() && state.changes.busy.is_none();
+    }
+    if !in_list && action != Action::TurnPolicy {
+        return edit_tree::enabled(state, ruleset, action);
+    }
     let on_rule = in_list && (state.explore.rule(ruleset).is_some() || new_rule(state).is_some());
     match action {
         Action::Edit => on_rule,
@@ -168,6 +171,9 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
         Action::AddAfter => in_list && (rules || element(state, ruleset).is_some()),
         Action::AddBefore => in_list && rules,
         Action::TurnPolicy => policy(state, ruleset).is_some(),
+        Action::MoveUp | Action::MoveDown | Action::SwitchRule => {
+            in_list && arrange::enabled(state, ruleset, action)
+        }
         _ => false,
     }
 }
@@ -190,7 +196,19 @@ pub(super) fn perform(
     if !enabled(state, ruleset, action) {
         return;
     }
-    if action != Action::TurnPolicy && is_half_read(state, ruleset) {
+    if action == Action::EditTable {
+        if let Some((family, table)) = edit_tree::table(state) {
+            changes::table::open(state, family, table, effects);
+        }
+        return;
+    }
+    if state.explore.focus == Pane::Tree && action != Action::TurnPolicy {
+        edit_tree::perform(state, ruleset, action, effects);
+        return;
+    }
+    let rule = state.explore.rule(ruleset);
+    let half_read = rule.is_some_and(|(table, _, _, rule)| is_half_read(table, rule));
+    if action != Action::TurnPolicy && half_read {
         let text = "the sets of this rule are still being read; try again in a moment";
         state.notify(Level::Warning, text);
         return;
@@ -200,12 +218,20 @@ pub(super) fn perform(
         Action::Delete => delete(state, ruleset),
         Action::AddAfter | Action::AddBefore => add(state, ruleset, action, effects),
         Action::TurnPolicy => turn_policy(state, ruleset),
+        Action::MoveUp => arrange::shift(state, ruleset, true),
+        Action::MoveDown => arrange::shift(state, ruleset, false),
+        Action::SwitchRule => arrange::switch(state, ruleset),
         _ => {}
     }
 }
 
 fn edit(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     if let Some(change) = new_rule(state).cloned() {
+        if matches!(change.edit, Edit::MoveRule { .. }) {
+            let text = "this rule is going to be moved; commit that first, then change it";
+            state.notify(Level::Warning, text);
+            return;
+        }
         editor::open(state, change.edit, Some(change.id), effects);
         return;
     }
@@ -217,12 +243,21 @@ fn edit(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
             editor::open(state, change.edit, Some(change.id), effects);
         }
         Some(_) => {
-            let text = "this rule is going to be deleted; delete it once more to keep it";
+            let text = "this rule is going to be moved or deleted; take that change away first";
             state.notify(Level::Warning, text);
         }
         None => {
             let text = rule.text.clone();
-            editor::open(state, Edit::ReplaceRule { rule, text }, None, effects);
+            editor::open(
+                state,
+                Edit::ReplaceRule {
+                    rule,
+                    text,
+                    keep: false,
+                },
+                None,
+                effects,
+            );
         }
     }
 }
@@ -245,7 +280,7 @@ fn delete(state: &mut State, ruleset: &Ruleset) {
         return;
     };
     match state.changes.set.of_rule(&rule.chain, rule.handle).cloned() {
-        Some(change) if matches!(change.edit, Edit::DeleteRule { .. }) => {
+        Some(change) if matches!(change.edit, Edit::DeleteRule { .. } | Edit::MoveRule { .. }) => {
             changes::update::remove(state, change.id);
         }
         Some(change) => {
@@ -279,7 +314,7 @@ fn add(state: &mut State, ruleset: &Ruleset, action: Action, effects: &mut Vec<E
         (
             None,
             Some(Change {
-                edit: Edit::AddRule { at, .. },
+                edit: Edit::AddRule { at, .. } | Edit::MoveRule { to: at, .. },
                 ..
             }),
         ) => at.clone(),

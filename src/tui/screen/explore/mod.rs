@@ -3,9 +3,11 @@
 //! May use `model`, `session`'s picture types and the rest of `tui`; prints rules through `tui::text`.
 
 pub mod about;
+mod arrange;
 mod copy;
 pub mod details;
 pub mod edit;
+mod edit_tree;
 pub mod go;
 mod listing;
 pub mod main_pane;

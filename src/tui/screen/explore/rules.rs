@@ -6,7 +6,7 @@ use super::services;
 use super::symbols;
 use crate::model::{Chain, Rule, Table};
 use crate::session::{Picture, RateHistory, RuleKey};
-use crate::stage::change::Edit;
+use crate::stage::change::{Edit, disable};
 use crate::tui::app::State;
 use crate::tui::clean::clean;
 use crate::tui::job::Sort;
@@ -132,9 +132,14 @@ pub(super) fn rules(
         if let Some(change) = new_rule_at(state, line) {
             let style = theme.style(Meaning::Good);
             let indent = columns.width() - 1;
+            let word = match &change.edit {
+                Edit::MoveRule { rule, .. } => format!(" moved here (#{})", rule.handle),
+                _ => " new".into(),
+            };
+            let word = crate::tui::clean::head(&word, indent.saturating_sub(1)).to_string();
             let mut spans = vec![
                 Span::styled("+", style),
-                Span::styled(format!("{:<indent$}", " new"), style),
+                Span::styled(format!("{word:<indent$}"), style),
             ];
             spans.extend(pending_text(theme, change.edit.text(), room));
             paint::put(frame, area, spans);
@@ -148,7 +153,7 @@ pub(super) fn rules(
         let hit = hits.is_some_and(|hits| hits.binary_search(&(place as u32)).is_ok());
         let change = state.changes.set.of_rule(&here, rule.handle);
         let (mark, meaning) = match change.map(|change| &change.edit) {
-            Some(Edit::DeleteRule { .. }) => ("-", Meaning::Drop),
+            Some(Edit::DeleteRule { .. } | Edit::MoveRule { .. }) => ("-", Meaning::Drop),
             Some(_) => ("~", Meaning::Warning),
             None if hit => ("›", Meaning::Accent),
             None => (" ", Meaning::Accent),
@@ -156,7 +161,7 @@ pub(super) fn rules(
         let mut spans = vec![Span::styled(mark, theme.style(meaning))];
         spans.extend(numbers(state, picture, table, chain, rule, &columns));
         match change.map(|change| &change.edit) {
-            Some(Edit::DeleteRule { rule }) => {
+            Some(Edit::DeleteRule { rule } | Edit::MoveRule { rule, .. }) => {
                 let style = theme.ink(Meaning::Drop).add_modifier(Modifier::CROSSED_OUT);
                 let text = clean(&rule.text).into_owned();
                 spans.push(Span::styled(text, style));
@@ -177,7 +182,12 @@ pub(super) fn rules(
         let query = if hit { state.search.query.as_str() } else { "" };
         // Longer than the line is never seen: do not colour it.
         let shown = crate::tui::clean::head(&text, room + 1);
-        spans.extend(paint::syntax(theme, shown, query));
+        let mut words = paint::syntax(theme, shown, query);
+        if disable::is_disabled(&text) {
+            let dim = theme.style(Meaning::Dim);
+            words.iter_mut().for_each(|word| word.style = dim);
+        }
+        spans.extend(words);
         spans.extend(services::remark(state, &text));
         paint::put(frame, area, spans);
         select(state, frame, area, line);

@@ -350,6 +350,10 @@ pub fn enabled(state: &State, action: Action) -> bool {
         | Action::Delete
         | Action::AddAfter
         | Action::AddBefore
+        | Action::MoveUp
+        | Action::MoveDown
+        | Action::SwitchRule
+        | Action::EditTable
         | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
         Action::OpenItem => {
             matches!(explore.content(ruleset), Content::Listing(_)) && explore.focus == Pane::Main
@@ -434,6 +438,10 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Delete
         | Action::AddAfter
         | Action::AddBefore
+        | Action::MoveUp
+        | Action::MoveDown
+        | Action::SwitchRule
+        | Action::EditTable
         | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
         Action::Syntax => state.explore.nft_syntax = !state.explore.nft_syntax,
         Action::CopyText => copy_text(state, &ruleset, effects),

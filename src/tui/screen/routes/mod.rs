@@ -2,6 +2,7 @@
 //!
 //! May use `model`, `session`'s picture types and the rest of `tui`.
 
+pub mod edit;
 pub mod lines;
 pub mod names;
 pub mod query;

@@ -1,7 +1,7 @@
 //! Drawing Routes.
 
 use super::lines::{Cell, Column};
-use super::{Item, Pane, len, lines, list_area};
+use super::{Item, Pane, edit, len, lines, list_area};
 use crate::model::Names;
 use crate::session::Picture;
 use crate::tui::app::State;
@@ -167,7 +167,10 @@ fn render_list(
     } else {
         Default::default()
     };
-    let position = match (main, count) {
+    let pending = edit::pending(state, picture);
+    let here = pending.iter().filter(|one| edit::concerns(one, item));
+    let here: Vec<&edit::Pending> = here.collect();
+    let mut position = match (main, count) {
         (_, 0) => String::new(),
         (true, _) => format!(
             "{}/{}",
@@ -176,6 +179,9 @@ fn render_list(
         ),
         (false, _) => human::exact(count as u64),
     };
+    if !here.is_empty() {
+        position = format!("± {} pending  {position}", here.len());
+    }
     let remark = [Span::styled(position, theme.style(Meaning::Dim))];
     paint::title(
         frame,
@@ -186,7 +192,7 @@ fn render_list(
         &remark,
     );
     let list = list_area(area);
-    if count == 0 {
+    if count == 0 && here.is_empty() {
         let (heading, text) = nothing(item);
         paint::empty(frame, theme, list, heading, &[text]);
         return;
@@ -228,8 +234,13 @@ fn render_list(
         };
         let hit = hits.is_some_and(|hits| hits.binary_search(&(place as u32)).is_ok());
         let query = if hit { state.search.query.as_str() } else { "" };
-        let mark = if hit { "›" } else { " " };
-        let mut spans = vec![Span::styled(mark, theme.style(Meaning::Accent))];
+        let (mark, meaning) = match edit::mark(&pending, &picture.network, item, place) {
+            Some('-') => ("-", Meaning::Drop),
+            Some(_) => ("~", Meaning::Warning),
+            None if hit => ("›", Meaning::Accent),
+            None => (" ", Meaning::Accent),
+        };
+        let mut spans = vec![Span::styled(mark, theme.style(meaning))];
         for ((meaning, text), width_of) in line.into_iter().zip(&widths) {
             if *width_of == GONE {
                 continue;
@@ -252,6 +263,18 @@ fn render_list(
             };
             paint::select(frame, row_area, theme.style(meaning));
         }
+    }
+    // What is new stands behind the last line, where that is on the screen.
+    let rows = visible.len() as u16;
+    let new = here.iter().filter(|one| !one.deletes());
+    for (row, one) in (rows..list.height)
+        .zip(new)
+        .filter(|_| visible.end == count)
+    {
+        let style = theme.style(Meaning::Good);
+        let text = elide(&clean(&one.text), usize::from(list.width.saturating_sub(3)));
+        let spans = vec![Span::styled("+ ", style), Span::styled(text, style)];
+        paint::put(frame, paint::row(list, row), spans);
     }
     paint::scrollbar(frame, theme, list, visible.start, count);
 }

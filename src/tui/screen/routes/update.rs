@@ -72,6 +72,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
             (state.routes.focus == Pane::Lines && count(state) > 0)
                 || matches!(state.routes.answer, Some(Ok(_)))
         }
+        Action::Edit | Action::Delete | Action::AddAfter => super::edit::enabled(state, action),
         Action::OpenItem => match state.routes.focus {
             Pane::Items => true,
             Pane::Lines => target(state).is_some(),
@@ -106,6 +107,9 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     match action {
         Action::Lookup => state.routes.editing = Some(Input::new(&state.routes.question)),
         Action::CopyText => copy(state, effects),
+        Action::Edit | Action::Delete | Action::AddAfter => {
+            super::edit::perform(state, action, effects);
+        }
         Action::NextPane | Action::PreviousPane | Action::ToTree => {
             state.routes.focus = match state.routes.focus {
                 Pane::Items => Pane::Lines,

@@ -1,240 +1,18 @@
-//! The editor of one change: a rule, an element or a command is written, and what is wrong with it is said while
-//! it is being written.
+//! Drawing the editor: the text with its mistake under it, how it reads, and the words that could come next.
 
-use super::Overlay;
-use crate::session::changes::Wrong;
+use super::Editor;
+use crate::lang::nft::complete::What;
 use crate::stage::change::Edit;
-use crate::tui::action::Action;
-use crate::tui::app::{Level, State, job};
-use crate::tui::clean::{width, wrap};
-use crate::tui::effect::Effect;
+use crate::tui::app::State;
+use crate::tui::clean::{clean, width, wrap};
 use crate::tui::highlight::highlight;
-use crate::tui::job::Job;
-use crate::tui::key::Key;
-use crate::tui::screen::changes;
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
-use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::Span;
-use ratatui_textarea::{CursorMove, Input, Key as AreaKey, TextArea};
 use std::ops::Range;
-
-#[derive(Clone, Debug)]
-pub struct Editor {
-    area: TextArea<'static>,
-    /// What comes out of it, but for the text.
-    edit: Edit,
-    /// The change of the set that is being edited again.
-    id: Option<u64>,
-    original: String,
-    /// Places are bytes of the text.
-    wrong: Vec<Wrong>,
-    ticket: u64,
-    /// Nothing is known about the text as it is now.
-    looking: bool,
-    /// Stage it as soon as it is known to be right.
-    staging: bool,
-}
-
-impl Editor {
-    /// Everything that was written. Only commands have several lines; elsewhere a line end is a blank.
-    pub fn text(&self) -> String {
-        let end = match self.edit {
-            Edit::Command { .. } => "\n",
-            _ => " ",
-        };
-        self.area.lines().join(end)
-    }
-
-    fn cursor(&self) -> (usize, usize) {
-        let cursor = self.area.cursor();
-        (cursor.0, cursor.1)
-    }
-
-    /// Take over what was found, unless it is about an older text.
-    fn looked(&mut self, ticket: u64, wrong: Vec<Wrong>) -> bool {
-        if ticket != self.ticket {
-            return false;
-        }
-        let lead = self.edit.lead().len();
-        let len = self.text().len();
-        let place = |at: usize| at.saturating_sub(lead).min(len);
-        self.wrong = wrong
-            .into_iter()
-            .map(|one| Wrong {
-                span: place(one.span.start)..place(one.span.end),
-                ..one
-            })
-            .collect();
-        self.looking = false;
-        true
-    }
-}
-
-/// Open the editor for a change that is to be made, or for one of the set.
-pub fn open(state: &mut State, edit: Edit, id: Option<u64>, effects: &mut Vec<Effect>) {
-    let text = edit.text().to_string();
-    if text.chars().any(|c| c.is_control() && c != '\n') {
-        let text = "this text holds bytes that no editor can show; use `hookscope apply`";
-        state.notify(Level::Warning, text);
-        return;
-    }
-    let mut area = TextArea::new(text.split('\n').map(str::to_string).collect());
-    area.move_cursor(CursorMove::Bottom);
-    area.move_cursor(CursorMove::End);
-    state.overlay = Some(Overlay::Editor(Box::new(Editor {
-        area,
-        edit,
-        id,
-        original: text,
-        wrong: Vec::new(),
-        ticket: 0,
-        looking: false,
-        staging: false,
-    })));
-    changed(state, effects);
-}
-
-/// A key that is no action goes into the text.
-pub fn key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    let code = match key.code {
-        KeyCode::Char(c) => AreaKey::Char(c),
-        KeyCode::Backspace => AreaKey::Backspace,
-        KeyCode::Delete => AreaKey::Delete,
-        KeyCode::Left => AreaKey::Left,
-        KeyCode::Right => AreaKey::Right,
-        KeyCode::Up => AreaKey::Up,
-        KeyCode::Down => AreaKey::Down,
-        KeyCode::Home => AreaKey::Home,
-        KeyCode::End => AreaKey::End,
-        _ => return,
-    };
-    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-    let typed = match code {
-        AreaKey::Char('z') if ctrl => editor.area.undo(),
-        AreaKey::Char('u') if ctrl => editor.area.delete_line_by_head(),
-        AreaKey::Char('m' | 'j') if ctrl => false,
-        key_code => editor.area.input(Input {
-            key: key_code,
-            ctrl,
-            alt: key.modifiers.contains(KeyModifiers::ALT),
-            shift: false,
-        }),
-    };
-    if typed {
-        changed(state, effects);
-    }
-}
-
-pub fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let clean: String = text
-        .trim_end_matches('\n')
-        .chars()
-        .filter(|c| *c == '\n' || !c.is_control())
-        .collect();
-    editor.area.insert_str(clean);
-    changed(state, effects);
-}
-
-/// The text is another one: have it looked at.
-fn changed(state: &mut State, effects: &mut Vec<Effect>) {
-    let ticket = state.ticket();
-    let set = state.changes.set.clone();
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    editor.ticket = ticket;
-    editor.staging = false;
-    let text = editor.text();
-    if text.trim().is_empty() || text == editor.original {
-        // Nothing written yet, or what is there already.
-        editor.wrong.clear();
-        editor.looking = false;
-        return;
-    }
-    editor.looking = true;
-    let own = editor.edit.with_text(&text);
-    // As the set would be; what comes after this change does not matter to it.
-    let mut set = set;
-    let id = match editor.id {
-        Some(id) => {
-            set.amend(id, own);
-            id
-        }
-        None => set.stage(own),
-    };
-    let mut edits = Vec::new();
-    for change in set.changes().iter() {
-        edits.push(change.edit.clone());
-        if change.id == id {
-            break;
-        }
-    }
-    let which = edits.len().saturating_sub(1);
-    job(state, effects, |picture| Job::Look {
-        ticket,
-        picture,
-        edits,
-        which,
-    });
-}
-
-pub fn looked(state: &mut State, ticket: u64, wrong: Vec<Wrong>) {
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    if editor.looked(ticket, wrong) && std::mem::take(&mut editor.staging) {
-        accept(state);
-    }
-}
-
-pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    match action {
-        Action::Accept => accept(state),
-        Action::NewLine => {
-            editor.area.insert_newline();
-            changed(state, effects);
-        }
-        _ => {}
-    }
-}
-
-fn accept(state: &mut State) {
-    let Some(Overlay::Editor(editor)) = &mut state.overlay else {
-        return;
-    };
-    let text = editor.text();
-    if text != editor.original {
-        if editor.looking {
-            editor.staging = true;
-            return;
-        }
-        if !editor.wrong.is_empty() && !text.trim().is_empty() {
-            let text = "not staged: it cannot be read yet; esc gives up";
-            state.notify(Level::Warning, text);
-            return;
-        }
-    }
-    let (edit, id) = (editor.edit.clone(), editor.id);
-    let unchanged = text == editor.original;
-    state.overlay = None;
-    if !unchanged {
-        changes::update::written(state, edit, id, text.trim());
-    }
-}
 
 /// What one keeps in sight of the text.
 const ROWS: usize = 12;
@@ -275,12 +53,17 @@ pub fn render(state: &State, editor: &Editor, frame: &mut Frame<'_>) {
     let mut area = paint::centered(full, columns, height as u16);
     area.y = full.height.saturating_sub(area.height) / 3;
     let foot = match &editor.edit {
-        Edit::Command { .. } => "⏎ stage · alt-⏎ new line · ^Z undo · esc give up",
-        _ => "⏎ stage · ^Z undo · esc give up",
+        Edit::Command { .. } | Edit::Route { .. } => {
+            "⏎ stage · ⇥ complete · alt-⏎ new line · ^Z undo · esc give up"
+        }
+        _ => "⏎ stage · ⇥ complete · ^Z undo · esc give up",
     };
     let inner = paint::window(frame, theme, area, &editor.edit.title(), foot);
     let head = match &editor.edit {
         Edit::Command { .. } => "commands of the nft language, one per line".to_string(),
+        Edit::Route { .. } => {
+            "route, rule, neigh or nexthop, in the words of ip; one per line".to_string()
+        }
         _ => lead.trim_end().to_string(),
     };
     let dim = theme.style(Meaning::Dim);
@@ -408,6 +191,7 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
                 "one or more elements, separated by commas"
             }
             Edit::Command { .. } => "such as: add chain ip filter extra",
+            Edit::Route { .. } => "such as: route add 192.0.2.0/24 via 198.51.100.1 dev eth0",
             _ => "such as: tcp dport 22 ct state new accept",
         };
         say("·", example, Meaning::Dim);
@@ -421,8 +205,63 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
             "well-formed; the kernel checks it with the others",
             Meaning::Good,
         );
+        if let Some(english) = &editor.english {
+            say("·", &clean(english), Meaning::Dim);
+        }
     }
+    said.extend(words(state, editor, columns));
     said
+}
+
+/// The words that fit at the cursor, as many as there is room for, the one that stands there among them.
+fn words(state: &State, editor: &Editor, columns: usize) -> Option<Vec<Span<'static>>> {
+    let theme = state.theme();
+    let words = editor.completion.words();
+    if words.is_empty() {
+        return None;
+    }
+    let picked = editor.completion.picked();
+    let dim = theme.style(Meaning::Dim);
+    // The picked one is in sight: begin where it is the last that fits.
+    let mut first = 0;
+    if let Some(picked) = picked {
+        let mut room = columns.saturating_sub(8);
+        first = picked;
+        while let Some(before) = first.checked_sub(1).and_then(|at| words.get(at)) {
+            let need = width(&before.text) + 2;
+            if need > room {
+                break;
+            }
+            room -= need;
+            first -= 1;
+        }
+    }
+    let mut spans = vec![Span::styled("⇥ ", dim)];
+    if first > 0 {
+        spans.push(Span::styled("… ", dim));
+    }
+    let mut room = columns.saturating_sub(6);
+    for (place, word) in words.iter().enumerate().skip(first) {
+        let need = width(&word.text) + 2;
+        if need > room {
+            spans.push(Span::styled(format!("+{}", words.len() - place), dim));
+            break;
+        }
+        room -= need;
+        let meaning = match word.what {
+            What::Keyword => Meaning::Keyword,
+            What::Chain | What::Table => Meaning::Chain,
+            What::Set | What::Flowtable | What::Object => Meaning::Set,
+            _ => Meaning::Text,
+        };
+        let mut style = theme.ink(meaning);
+        if picked == Some(place) {
+            style = style.add_modifier(Modifier::REVERSED);
+        }
+        spans.push(Span::styled(clean(&word.text).into_owned(), style));
+        spans.push(Span::raw("  "));
+    }
+    Some(spans)
 }
 
 #[cfg(test)]

@@ -1,0 +1,60 @@
+//! A change set against the kernel: what is wrong with it, whether the kernel would take it, and carrying it out.
+//!
+//! May use `stage`, `kernel`, `lang`, `model`. [`look`] needs no kernel; [`check`], [`commit`] and the rest block
+//! and belong on threads of their own.
+
+mod kernel;
+mod past;
+mod routes;
+mod staged;
+mod text;
+mod verify;
+pub mod whole;
+
+pub use kernel::{check, commit};
+pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
+pub use staged::staged;
+pub use text::look;
+
+use crate::stage::guard::Guard;
+use std::ops::Range;
+
+/// What is wrong with one change of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Its place in the set.
+    pub change: usize,
+    /// Bytes of its command.
+    pub span: Range<usize>,
+    pub message: String,
+    pub help: Option<String>,
+    /// The rule that it points at is not what it was.
+    pub moved: Option<Moved>,
+}
+
+/// What became of a rule that a change points at, since the change was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub handle: u64,
+    /// What it said when the change was made.
+    pub was: String,
+    /// What it says now; nothing when it is gone.
+    pub now: Option<String>,
+}
+
+/// Why nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// At least one.
+    Changes(Vec<Wrong>),
+    /// Nothing that a single change is to blame for; a sentence.
+    Other(String),
+}
+
+/// A commit is done.
+pub struct Done {
+    /// While it waits for confirmation: dropping it takes the commit back.
+    pub guard: Option<Guard>,
+    pub entry: Option<u64>,
+    pub warnings: Vec<String>,
+}
