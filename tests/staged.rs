@@ -11,7 +11,6 @@ use hookscope::kernel::nf_tables::load::{self, ReadElements};
 use hookscope::lang::nft::print::{self, Options as Print};
 use hookscope::model::{Family, Names, Ruleset};
 use hookscope::session::compile;
-
 use hookscope::stage::staged::staged;
 use random::Rng;
 

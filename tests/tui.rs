@@ -4,6 +4,9 @@
 #[path = "tui/sample.rs"]
 mod sample;
 
+#[path = "tui/flow.rs"]
+mod flow;
+
 #[path = "tui/changes.rs"]
 mod changes;
 #[path = "tui/iptables.rs"]
@@ -278,7 +281,7 @@ fn a_large_ruleset_is_walked_like_a_small_one() {
 
 #[test]
 fn a_change_by_somebody_is_told_with_its_maker() {
-    let mut bench = bench(80, 24);
+    let mut bench = bench(100, 24);
     let mut next = Arc::unwrap_or_clone(picture(ruleset(), network(0)));
     next.changes = Arc::new(vec![hookscope::session::Change {
         at: std::time::SystemTime::UNIX_EPOCH,

@@ -1,9 +1,9 @@
 //! The options that describe a packet, for `trace` and `test`, on the command line and in batch files.
 
-use anyhow::{Context, bail};
 use clap::{Args, Parser};
 use hookscope::flow::Question;
-use hookscope::flow::packet::{CtOverride, Fragment, PROTOCOLS, TCP_FLAGS};
+use hookscope::flow::options;
+use hookscope::flow::packet::{CtOverride, Fragment};
 use std::net::IpAddr;
 
 #[derive(Args, Clone, Debug, Default)]
@@ -17,24 +17,24 @@ pub struct PacketArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub dst: Option<IpAddr>,
     /// tcp, udp, icmp, icmpv6, sctp, udplite, dccp, gre, esp, ah or a number
-    #[arg(long, value_parser = parse_proto)]
+    #[arg(long, value_parser = options::proto)]
     pub proto: Option<u8>,
     #[arg(long, value_name = "PORT")]
     pub sport: Option<u16>,
     #[arg(long, value_name = "PORT")]
     pub dport: Option<u16>,
     /// Names separated by commas: fin, syn, rst, psh, ack, urg, ece, cwr; 'none' for none
-    #[arg(long, value_name = "FLAGS", value_parser = parse_flags)]
+    #[arg(long, value_name = "FLAGS", value_parser = options::flags)]
     pub tcp_flags: Option<u8>,
     #[arg(long, value_name = "NUMBER")]
     pub icmp_type: Option<u8>,
     #[arg(long, value_name = "NUMBER")]
     pub icmp_code: Option<u8>,
     /// new, established, related, invalid or untracked, instead of what conntrack says
-    #[arg(long, value_name = "STATE", value_parser = parse_state)]
+    #[arg(long, value_name = "STATE", value_parser = options::state)]
     pub ct_state: Option<CtOverride>,
     /// Mark of the packet, or of the socket that sends it
-    #[arg(long, value_name = "MARK", value_parser = parse_number)]
+    #[arg(long, value_name = "MARK", value_parser = options::number)]
     pub mark: Option<u32>,
     /// Bytes at the IP layer
     #[arg(long, value_name = "BYTES")]
@@ -42,12 +42,12 @@ pub struct PacketArgs {
     /// TTL or hop limit
     #[arg(long)]
     pub ttl: Option<u8>,
-    #[arg(long, value_name = "0-63", value_parser = parse_number)]
+    #[arg(long, value_name = "0-63", value_parser = options::number)]
     pub dscp: Option<u32>,
-    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    #[arg(long, value_name = "MAC", value_parser = options::mac)]
     pub ether_src: Option<[u8; 6]>,
     /// Whom the frame is for; without it this machine
-    #[arg(long, value_name = "MAC", value_parser = parse_mac)]
+    #[arg(long, value_name = "MAC", value_parser = options::mac)]
     pub ether_dst: Option<[u8; 6]>,
     /// VLAN identifier of the frame
     #[arg(long, value_name = "ID")]
@@ -58,7 +58,7 @@ pub struct PacketArgs {
     #[arg(long)]
     pub gid: Option<u32>,
     /// A fragment: 'first', 'later', 'last', or an offset in units of 8 bytes, with '+' when more follow
-    #[arg(long, value_name = "WHICH", value_parser = parse_fragment, num_args = 0..=1, default_missing_value = "later")]
+    #[arg(long, value_name = "WHICH", value_parser = options::fragment, num_args = 0..=1, default_missing_value = "later")]
     pub fragment: Option<Fragment>,
     /// Bytes behind the transport header, in hex
     #[arg(long, value_name = "HEX", value_parser = parse_hex)]
@@ -67,7 +67,7 @@ pub struct PacketArgs {
     #[arg(long, value_name = "FRAME", value_parser = parse_hex)]
     pub hex: Option<Bytes>,
     /// The moment, for rules about time: seconds since 1970, or 2024-01-31T13:00:00 (UTC); without it, now
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, value_name = "TIME", value_parser = options::time)]
     pub time: Option<i64>,
 }
 
@@ -118,7 +118,7 @@ struct Line {
 
 /// Read the options of one line of a batch file, quoted as for a shell.
 pub fn parse_line(line: &str) -> anyhow::Result<PacketArgs> {
-    let words = split(line)?;
+    let words = options::split(line).map_err(anyhow::Error::msg)?;
     let line = Line::try_parse_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default();
@@ -127,156 +127,8 @@ pub fn parse_line(line: &str) -> anyhow::Result<PacketArgs> {
     Ok(line.packet)
 }
 
-/// Words as a shell splits them: quotes, backslashes, no expansion.
-fn split(line: &str) -> anyhow::Result<Vec<String>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\'' | '"' => {
-                let own = word.get_or_insert_default();
-                loop {
-                    match chars.next() {
-                        None => bail!("a quote is not closed"),
-                        Some(end) if end == c => break,
-                        Some('\\') if c == '"' => own.extend(chars.next()),
-                        Some(other) => own.push(other),
-                    }
-                }
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c if c.is_whitespace() => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    Ok(words)
-}
-
-pub fn parse_number(text: &str) -> anyhow::Result<u32> {
-    let number = match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    number.with_context(|| format!("'{text}' is no number"))
-}
-
-pub fn parse_proto(text: &str) -> anyhow::Result<u8> {
-    if let Some((_, number)) = PROTOCOLS.iter().find(|(name, _)| *name == text) {
-        return Ok(*number);
-    }
-    let names: Vec<&str> = PROTOCOLS.iter().map(|(name, _)| *name).collect();
-    let names = names.join(", ");
-    text.parse()
-        .with_context(|| format!("'{text}' is no protocol; use {names} or a number up to 255"))
-}
-
-pub fn parse_flags(text: &str) -> anyhow::Result<u8> {
-    let mut bits = 0;
-    for name in text
-        .split(',')
-        .filter(|name| !name.is_empty() && *name != "none")
-    {
-        let Some((_, bit)) = TCP_FLAGS.iter().find(|(known, _)| *known == name) else {
-            let names: Vec<&str> = TCP_FLAGS.iter().map(|(name, _)| *name).collect();
-            bail!(
-                "'{name}' is no TCP flag; the flags are {}",
-                names.join(", ")
-            );
-        };
-        bits |= bit;
-    }
-    Ok(bits)
-}
-
-pub fn parse_state(text: &str) -> anyhow::Result<CtOverride> {
-    Ok(match text {
-        "new" => CtOverride::New,
-        "established" => CtOverride::Established,
-        "related" => CtOverride::Related,
-        "invalid" => CtOverride::Invalid,
-        "untracked" => CtOverride::Untracked,
-        other => {
-            bail!("'{other}' is no state; use new, established, related, invalid or untracked")
-        }
-    })
-}
-
-pub fn parse_mac(text: &str) -> anyhow::Result<[u8; 6]> {
-    let parts: Result<Vec<u8>, _> = text
-        .split([':', '-'])
-        .map(|part| u8::from_str_radix(part, 16))
-        .collect();
-    parts
-        .ok()
-        .and_then(|parts| parts.try_into().ok())
-        .with_context(|| format!("'{text}' is no MAC address like 02:00:00:00:00:01"))
-}
-
-pub fn parse_fragment(text: &str) -> anyhow::Result<Fragment> {
-    let (offset, more) = match text {
-        "first" => (0, true),
-        "later" => (185, true),
-        "last" => (185, false),
-        other => {
-            let number = other.strip_suffix('+').unwrap_or(other);
-            let offset: u16 = number.parse().with_context(|| {
-                format!("'{other}' is no fragment; use first, later, last or an offset like 185+")
-            })?;
-            (offset, number.len() != other.len())
-        }
-    };
-    if offset > 0x1fff {
-        bail!("the offset {offset} is too large; the largest is 8191");
-    }
-    Ok(Fragment { offset, more })
-}
-
-pub fn parse_hex(text: &str) -> anyhow::Result<Bytes> {
-    let digits: Vec<char> = text
-        .chars()
-        .filter(|c| !c.is_whitespace() && *c != ':')
-        .collect();
-    if let Some(bad) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
-        bail!("'{bad}' is no hex digit");
-    }
-    if !digits.len().is_multiple_of(2) {
-        bail!("an odd number of hex digits ({})", digits.len());
-    }
-    let value = |c: char| c.to_digit(16).unwrap_or(0) as u8;
-    Ok(Bytes(
-        digits
-            .chunks_exact(2)
-            .map(|pair| value(pair[0]) << 4 | value(pair[1]))
-            .collect(),
-    ))
-}
-
-fn parse_time(text: &str) -> anyhow::Result<i64> {
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let text = text.trim_end_matches('Z');
-            let formats = [
-                "%Y-%m-%dT%H:%M:%S",
-                "%Y-%m-%d %H:%M:%S",
-                "%Y-%m-%dT%H:%M",
-                "%Y-%m-%d %H:%M",
-            ];
-            formats
-                .iter()
-                .find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
-                .with_context(|| {
-                    format!("'{text}' is no time like 2024-01-31T13:00:00 or seconds since 1970")
-                })?
-                .and_utc()
-                .timestamp()
-        }
-    };
-    seconds
-        .checked_mul(1_000_000_000)
-        .with_context(|| format!("the time {seconds} is too far away"))
+fn parse_hex(text: &str) -> Result<Bytes, String> {
+    options::hex(text).map(Bytes)
 }
 
 #[cfg(test)]
@@ -286,10 +138,10 @@ mod tests {
     #[test]
     fn lines_are_split_as_a_shell_does() {
         assert_eq!(
-            split("a 'b c' \"d \\\" e\" f\\ g ''").unwrap(),
+            options::split("a 'b c' \"d \\\" e\" f\\ g ''").unwrap(),
             ["a", "b c", "d \" e", "f g", ""]
         );
-        assert!(split("'open").is_err());
+        assert!(options::split("'open").is_err());
     }
 
     #[test]

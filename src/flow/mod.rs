@@ -9,11 +9,13 @@
 //! likeliest outcome is walked, and the others are reported as uncertain with their own fates.
 
 pub mod conntrack;
+pub mod cut;
 pub mod eval;
 pub mod fib;
 pub mod frame;
 pub mod hooks;
 pub mod nat;
+pub mod options;
 pub mod packet;
 pub mod path;
 pub mod report;

@@ -5,6 +5,7 @@ use super::eval::program::ChainId;
 use super::path::{Headers, Simulator, Trace};
 use super::report::{ChainStep, Outcome, Place, RuleStep, RuleVerdict, Step};
 use crate::kernel::netlink::Attrs;
+use crate::lang::english;
 use crate::lang::iptables::rule::Target;
 use crate::lang::iptables::save::Context;
 use crate::lang::iptables::{from_legacy, print as iptables_print};
@@ -97,6 +98,15 @@ impl<'a> Words<'a> {
         text
     }
 
+    /// A rule in plain English; nothing for rules of the legacy backend.
+    pub fn sentence(&self, place: Place, rule: usize) -> Option<String> {
+        let Place::Nft(chain) = place else {
+            return None;
+        };
+        let rule = self.sim.program.chain(chain)?.rules.get(rule)?;
+        Some(english::rule(&*self.view(chain)?, self.names, rule))
+    }
+
     fn context(&self, family: Family) -> Context<'_> {
         Context {
             family,
@@ -151,7 +161,7 @@ impl<'a> Words<'a> {
     }
 
     /// The statement that did not match.
-    fn failed(&self, place: Place, rule: usize, op: usize) -> String {
+    pub fn failed(&self, place: Place, rule: usize, op: usize) -> String {
         let chain = match place {
             Place::Nft(chain) => chain,
             Place::Legacy { table, chain } => return self.legacy_failed(table, chain, rule, op),
@@ -188,7 +198,7 @@ impl<'a> Words<'a> {
     }
 
     /// Family, table, chain, type, priority and backend of a place.
-    fn chain_facts(&self, place: Place) -> Option<ChainFacts> {
+    pub fn chain_facts(&self, place: Place) -> Option<ChainFacts> {
         let id = match place {
             Place::Nft(id) => id,
             Place::Legacy { table, chain } => {
@@ -219,7 +229,8 @@ impl<'a> Words<'a> {
         })
     }
 
-    fn handle(&self, place: Place, rule: usize) -> u64 {
+    /// Its handle, or its number in a legacy chain.
+    pub fn handle(&self, place: Place, rule: usize) -> u64 {
         match place {
             Place::Nft(id) => {
                 let chain = self.sim.program.chain(id);
@@ -235,7 +246,8 @@ impl<'a> Words<'a> {
         self.sim.network.link_name(index).to_string()
     }
 
-    fn table(&self, id: u32) -> String {
+    /// The name of a routing table.
+    pub fn table(&self, id: u32) -> String {
         self.names.routing.table(id).into_owned()
     }
 
@@ -547,14 +559,16 @@ impl<'a> Words<'a> {
     }
 }
 
-#[derive(Default)]
-struct ChainFacts {
-    family: String,
-    table: String,
-    chain: String,
-    kind: Option<String>,
-    priority: Option<i32>,
-    backend: &'static str,
+/// What a chain is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainFacts {
+    pub family: String,
+    pub table: String,
+    pub chain: String,
+    pub kind: Option<String>,
+    pub priority: Option<i32>,
+    /// `nft` or `legacy`
+    pub backend: &'static str,
 }
 
 fn packet_line(trace: &Trace, iif: Option<&str>) -> String {

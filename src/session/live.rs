@@ -374,6 +374,7 @@ impl Publisher {
                 resyncs: self.resyncs,
                 problem: None,
             },
+            beside: None,
         }
     }
 

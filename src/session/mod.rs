@@ -3,6 +3,7 @@
 //! May use `model`, `kernel`, `lang`, `flow`, `stage`, `insight`. Screens see immutable [`Picture`]s and send
 //! [`Command`]s; they never touch a socket.
 
+pub mod beside;
 pub mod changes;
 pub mod compile;
 pub mod ipset;
@@ -16,8 +17,10 @@ pub mod reader;
 pub mod resolve;
 pub mod route;
 pub mod snapshot;
+pub mod ssh;
 mod system;
 
+pub use beside::Beside;
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
     RuleKey, SessionEvent, SessionHandle, Source,

@@ -20,6 +20,8 @@ pub struct Picture {
     /// Newest last; bounded.
     pub changes: Arc<Vec<Change>>,
     pub evidence: Evidence,
+    /// What a snapshot holds beside; the running kernel is asked for it when it is needed.
+    pub beside: Option<Arc<super::Beside>>,
 }
 
 /// Where the picture comes from.

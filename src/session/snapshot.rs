@@ -2,6 +2,7 @@
 //!
 //! The file: a line of text that names the format, its version as a number on that line, then zstd-compressed CBOR.
 
+use super::beside::Beside;
 use super::picture::{Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source};
 use super::system;
 use crate::kernel::conntrack;
@@ -183,7 +184,7 @@ pub fn start(path: &Path, snapshot: Snapshot) -> SessionHandle {
         },
         ruleset: Arc::new(Ruleset {
             legacy: system::shown(&snapshot.legacy),
-            ..snapshot.ruleset
+            ..snapshot.ruleset.clone()
         }),
         network: snapshot.network,
         names: Arc::new(snapshot.names),
@@ -198,6 +199,14 @@ pub fn start(path: &Path, snapshot: Snapshot) -> SessionHandle {
             resyncs: 0,
             problem: None,
         },
+        beside: Some(Arc::new(Beside {
+            ruleset: snapshot.ruleset,
+            flows: snapshot.flows,
+            ipsets: snapshot.ipsets,
+            legacy: snapshot.legacy,
+            missing: snapshot.missing,
+            read_at: snapshot.taken,
+        })),
     };
     tokio::spawn(async move {
         if event_tx

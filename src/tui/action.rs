@@ -18,6 +18,9 @@ pub enum Layer {
     Details,
     Routes,
     Changes,
+    Flow,
+    /// The form of a packet.
+    PacketForm,
     /// Writing a rule or a command.
     Editor,
     /// A question with yes and no.
@@ -31,7 +34,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 14] = [
+    pub const ALL: [Layer; 16] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -41,6 +44,8 @@ impl Layer {
         Layer::Details,
         Layer::Routes,
         Layer::Changes,
+        Layer::Flow,
+        Layer::PacketForm,
         Layer::Editor,
         Layer::Ask,
         Layer::Dialog,
@@ -60,6 +65,8 @@ impl Layer {
             Layer::Details => "explore-details",
             Layer::Routes => "routes",
             Layer::Changes => "changes",
+            Layer::Flow => "flow",
+            Layer::PacketForm => "packet-form",
             Layer::Editor => "editor",
             Layer::Ask => "ask",
             Layer::Dialog => "dialog",
@@ -80,6 +87,8 @@ impl Layer {
             Layer::Details => "Explore: details",
             Layer::Routes => "Routes",
             Layer::Changes => "Changes",
+            Layer::Flow => "Flow",
+            Layer::PacketForm => "Flow: the packet",
             Layer::Editor => "Editor",
             Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
@@ -141,6 +150,7 @@ actions! {
     ScreenExplore  "screen-explore"    "explore"        0 true  "go to Explore: tables, chains, rules, sets";
     ScreenRoutes   "screen-routes"     "routes"         0 true  "go to Routes: policy rules, routing tables, neighbours, links";
     ScreenChanges  "screen-changes"    "changes"        0 true  "go to Changes: what is staged, validate, commit";
+    ScreenFlow     "screen-flow"       "flow"           0 true  "go to Flow: the hooks, and the way of a packet through them";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -194,6 +204,12 @@ actions! {
     Complete       "complete"          "complete"       3 false "put the word that fits here, or the next of them";
     CompleteBack   "complete-back"     "word before"    0 false "put the word before this one of those that fit here";
     NewLine        "new-line"          "new line"       0 false "begin a new line";
+
+    Packet         "packet"            "packet"         3 true  "describe a packet and follow it through the hooks";
+    StepNext       "next-step"         "step"           7 false "go to the next step of the path, or the next hook";
+    StepBack       "previous-step"     "step back"      8 false "go to the step before, or the hook before";
+    TurnFamily     "family"            "family"         9 true  "show the hooks of the next family: ip, ip6, bridge, arp, netdev";
+    TurnView       "pending-view"      "pending"        6 true  "the path as it is, with the pending changes, or what differs";
 
     Accept         "accept"            "go"             1 false "take the selected line";
     Cancel         "cancel"            "close"          2 false "close this, or end the search";

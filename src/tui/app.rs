@@ -10,8 +10,10 @@ use super::key::{Key, Sequence};
 use super::keymap::{Keymap, Resolved};
 use super::overlay::Overlay;
 use super::overlay::ask::Question;
+use super::request::Reply;
 use super::screen::changes::Changes;
 use super::screen::explore::Explore;
+use super::screen::flow::Flow;
 use super::screen::routes::Routes;
 use super::search::Search;
 use super::theme::Theme;
@@ -48,16 +50,23 @@ pub enum Screen {
     Explore,
     Routes,
     Changes,
+    Flow,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 3] = [Screen::Explore, Screen::Routes, Screen::Changes];
+    pub const ALL: [Screen; 4] = [
+        Screen::Explore,
+        Screen::Routes,
+        Screen::Changes,
+        Screen::Flow,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
             Screen::Explore => "Explore",
             Screen::Routes => "Routes",
             Screen::Changes => "Changes",
+            Screen::Flow => "Flow",
         }
     }
 }
@@ -95,6 +104,7 @@ pub struct State {
     pub explore: Explore,
     pub routes: Routes,
     pub changes: Changes,
+    pub flow: Flow,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -120,6 +130,7 @@ impl State {
             explore: Explore::default(),
             routes: Routes::default(),
             changes: Changes::default(),
+            flow: Flow::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -182,10 +193,14 @@ impl State {
         if self.search.is_editing() || self.routes.is_editing(self.screen) {
             return vec![Layer::Prompt, Layer::Always];
         }
+        if self.flow.is_editing(self.screen) {
+            return vec![Layer::PacketForm, Layer::Always];
+        }
         let mut layers = match self.screen {
             Screen::Explore => vec![self.explore.layer(), Layer::Explore],
             Screen::Routes => vec![Layer::Routes],
             Screen::Changes => vec![Layer::Changes],
+            Screen::Flow => vec![Layer::Flow],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -204,6 +219,7 @@ impl State {
     pub fn enabled(&self, action: Action) -> bool {
         match action {
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
+            Action::Search if self.screen == Screen::Flow => false,
             Action::Search | Action::NextPane | Action::PreviousPane
                 if self.screen == Screen::Changes =>
             {
@@ -221,11 +237,27 @@ impl State {
                     || self.search.is_editing()
                     || self.search.is_active()
                     || self.routes.is_editing(self.screen)
+                    || self.flow.is_editing(self.screen)
                     || (self.screen == Screen::Explore && self.explore.zoom)
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
             Action::ScreenChanges => self.screen != Screen::Changes,
+            Action::ScreenFlow => self.screen != Screen::Flow,
+            Action::Packet
+            | Action::StepNext
+            | Action::StepBack
+            | Action::TurnFamily
+            | Action::TurnView => {
+                self.screen == Screen::Flow && screen::flow::update::enabled(self, action)
+            }
+            Action::OpenItem | Action::Back | Action::CopyText if self.screen == Screen::Flow => {
+                screen::flow::update::enabled(self, action)
+            }
+            Action::Complete => {
+                matches!(self.overlay, Some(Overlay::Editor(_)))
+                    || self.flow.is_editing(self.screen)
+            }
             Action::Lookup => self.screen == Screen::Routes,
             Action::Expand
             | Action::Collapse
@@ -286,7 +318,7 @@ impl State {
                 Screen::Routes => {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
-                Screen::Changes => false,
+                Screen::Changes | Screen::Flow => false,
             },
             _ => true,
         }
@@ -304,6 +336,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             state.size = size;
             screen::explore::update::settle(state);
             screen::routes::update::settle(state);
+            screen::flow::update::settle(state);
         }
         Event::Tick(now) => {
             state.now = now;
@@ -333,6 +366,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Edited(text) => screen::changes::table::edited(state, text, &mut effects),
         Event::Answer(answer) => answered(state, answer, &mut effects),
     }
+    screen::flow::update::refresh(state, &mut effects);
     effects
 }
 
@@ -392,6 +426,12 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
         Answer::Services(index) => state.explore.services.index = Some(index),
         Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
+        Answer::Flow { ticket, seen } => {
+            screen::flow::update::answered(state, ticket, seen, effects);
+        }
+        Answer::Reply(Reply::Beside(beside)) => {
+            screen::flow::update::read(state, beside, effects);
+        }
         Answer::Reply(reply) => screen::changes::update::replied(state, reply, effects),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);
@@ -437,6 +477,11 @@ fn type_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         }
     } else if state.overlay.is_none() && state.routes.is_editing(state.screen) {
         state.routes.key(key);
+    } else if state.overlay.is_none()
+        && state.screen == Screen::Flow
+        && let Some(form) = &mut state.flow.form
+    {
+        form.key(key);
     }
 }
 
@@ -451,6 +496,10 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
         super::search::changed(state, effects);
     } else if state.routes.is_editing(state.screen) {
         state.routes.paste(text);
+    } else if state.screen == Screen::Flow
+        && let Some(form) = &mut state.flow.form
+    {
+        form.paste(text);
     }
 }
 
@@ -471,6 +520,9 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         _ if state.search.is_editing() => super::search::perform(state, action, effects),
         _ if state.routes.is_editing(state.screen) => {
             screen::routes::update::perform_editing(state, action, effects);
+        }
+        _ if state.flow.is_editing(state.screen) => {
+            screen::flow::update::perform_editing(state, action, effects);
         }
         Action::Cancel => {
             if state.explore.zoom && state.screen == Screen::Explore {
@@ -506,6 +558,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ScreenExplore => state.screen = Screen::Explore,
         Action::ScreenRoutes => state.screen = Screen::Routes,
         Action::ScreenChanges => state.screen = Screen::Changes,
+        Action::ScreenFlow => state.screen = Screen::Flow,
         Action::Command
         | Action::Undo
         | Action::Redo
@@ -521,6 +574,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             Screen::Explore => screen::explore::update::perform(state, action, effects),
             Screen::Routes => screen::routes::update::perform(state, action, effects),
             Screen::Changes => screen::changes::update::perform(state, action, effects),
+            Screen::Flow => screen::flow::update::perform(state, action, effects),
         },
     }
 }

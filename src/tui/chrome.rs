@@ -50,6 +50,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Screen::Explore => screen::explore::render::render(state, frame, areas.body),
         Screen::Routes => screen::routes::render::render(state, frame, areas.body),
         Screen::Changes => screen::changes::render::render(state, frame, areas.body),
+        Screen::Flow => screen::flow::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);
@@ -415,6 +416,8 @@ fn label(state: &State, action: Action) -> &'static str {
         Action::Zoom if state.explore.zoom => "back",
         Action::Accept if matches!(state.overlay, Some(Overlay::Editor(_))) => "stage",
         Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
+        Action::Accept if state.flow.is_editing(state.screen) => "follow",
+        Action::Back if state.screen == Screen::Flow => "new",
         _ => action.row().label,
     }
 }

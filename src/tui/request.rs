@@ -1,6 +1,7 @@
 //! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
 
-use crate::model::{Family, Name, Names};
+use crate::model::{Family, Name, Names, Ruleset};
+use crate::session::Beside;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Past, Problem, Window};
 use crate::stage::change::{Change, Edit};
@@ -44,6 +45,8 @@ pub enum Request {
     UndoCommit,
     /// The commits of the journal.
     History,
+    /// What decides about packets and is not in the picture.
+    Beside { ruleset: Arc<Ruleset> },
 }
 
 #[derive(Clone, Debug)]
@@ -64,4 +67,5 @@ pub enum Reply {
     RolledBack(Result<Vec<String>, String>),
     Window(Option<Window>),
     History(Vec<Past>),
+    Beside(Arc<Beside>),
 }

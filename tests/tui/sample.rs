@@ -320,6 +320,7 @@ pub fn picture(ruleset: Ruleset, network: Network) -> Arc<Picture> {
             resyncs: 0,
             problem: None,
         },
+        beside: None,
     })
 }
 

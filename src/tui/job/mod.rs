@@ -4,6 +4,7 @@
 //! directly. A ticket comes back with every answer, so that a late one is recognized.
 
 mod find;
+pub mod flow;
 mod scan;
 mod write;
 
@@ -87,6 +88,8 @@ pub enum Job {
         /// Where the cursor is in the text of the last one, in bytes.
         cursor: usize,
     },
+    /// The hook diagram, and the way of a packet through it.
+    Flow { ticket: u64, ask: Box<flow::Ask> },
 }
 
 /// Jobs of one kind replace each other.
@@ -99,6 +102,7 @@ pub enum JobKind {
     Elements,
     Look,
     Services,
+    Flow,
 }
 
 impl Job {
@@ -111,6 +115,7 @@ impl Job {
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
             Job::Services { .. } => JobKind::Services,
+            Job::Flow { .. } => JobKind::Flow,
         }
     }
 }
@@ -149,6 +154,10 @@ pub enum Answer {
     Looked {
         ticket: u64,
         advice: Advice,
+    },
+    Flow {
+        ticket: u64,
+        seen: Box<flow::Seen>,
     },
     Reply(Reply),
 }
@@ -294,6 +303,10 @@ pub fn run(
             let legacy: Vec<_> = legacy.filter_map(|table| as_nft::read(table)).collect();
             let list = services::services(ruleset, &legacy);
             Some(Answer::Services(Arc::new(services::Index::new(&list))))
+        }
+        Job::Flow { ticket, ask } => {
+            let seen = Box::new(flow::run(&ask));
+            Some(Answer::Flow { ticket, seen })
         }
         Job::Look {
             ticket,

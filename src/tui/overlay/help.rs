@@ -26,6 +26,13 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "In a table the longest matching prefix wins; among equals the smallest metric.",
             "The lookup asks the kernel itself (as `ip route get` does) and shows its answer.",
         ],
+        Screen::Flow => &[
+            "Flow shows every hook that packets of a family pass, with all that runs there in the kernel's order: chains of nf_tables and of legacy iptables, connection tracking, NAT.",
+            "Describe a packet, or take one of the examples: its way is simulated, nothing is sent. Heavy lines are what it has passed, double ones where it is, and below stands why.",
+            "✓ matched, · did not; ⇒ is the end. ? says what only the running kernel knows, with every outcome; ∎ says what the answer rests on and what nobody looked at.",
+            "A rate at a chain is that of its busiest counter: at least so many packets pass it.",
+            "With pending changes the way is also looked for with them; where it differs is marked - and +.",
+        ],
         Screen::Changes => &[
             "Changes holds what you want changed; the kernel has none of it before you commit.",
             "- is what goes, + is what comes. A change of a rule points at it by its handle and its text: when somebody else has changed that rule meanwhile, the commit is refused.",
@@ -54,6 +61,14 @@ fn layers(screen: Screen) -> &'static [Layer] {
             Layer::Changes,
             Layer::Editor,
             Layer::Ask,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+        ],
+        Screen::Flow => &[
+            Layer::Flow,
+            Layer::PacketForm,
             Layer::List,
             Layer::Global,
             Layer::Always,

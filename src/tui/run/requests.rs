@@ -1,6 +1,7 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
-use crate::session::changes::{self, whole};
+use crate::session::changes::whole;
+use crate::session::{beside, changes};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
 use crate::tui::request::{Reply, Request};
@@ -77,6 +78,7 @@ pub fn run(request: Request, held: &Held) -> Reply {
             Reply::RolledBack(outcome)
         }
         Request::UndoCommit => Reply::RolledBack(changes::undo_last()),
+        Request::Beside { ruleset } => Reply::Beside(Arc::new(beside::read(&ruleset))),
         Request::History => Reply::History(changes::history(HISTORY)),
         Request::Window => {
             let window = changes::window();

@@ -2,4 +2,5 @@
 
 pub mod changes;
 pub mod explore;
+pub mod flow;
 pub mod routes;

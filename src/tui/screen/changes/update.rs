@@ -281,6 +281,7 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
         state.changes.history_asked = None;
     }
     match reply {
+        Reply::Beside(_) => {}
         Reply::Checked { version, outcome } => {
             state.changes.busy = None;
             if version != state.changes.set.version() {

@@ -210,6 +210,10 @@ fn prepare(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
 
 /// Tell the session what is on the screen.
 fn show_chain(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
+    // Flow says itself what it shows.
+    if state.screen == crate::tui::app::Screen::Flow {
+        return;
+    }
     let shown: Vec<ChainKey> = match state.explore.content(ruleset) {
         // Legacy tables are read as a whole, now and then.
         Content::Rules(table, chain) if !ruleset.is_legacy(table.family, &table.name) => {

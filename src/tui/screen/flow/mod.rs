@@ -1,0 +1,220 @@
+//! Flow: the hooks a packet can pass with everything that runs there, and the way of one packet through them.
+//!
+//! May use `model`, `session`'s picture types, `flow`'s questions and the rest of `tui`. The path is simulated by a
+//! job; here it is shown, stepped through and asked for.
+
+pub mod complete;
+pub mod diagram;
+pub mod form;
+pub mod layout;
+pub mod panes;
+pub mod render;
+pub mod update;
+
+use crate::flow::Question;
+use crate::model::{Family, Network};
+use crate::session::Beside;
+use crate::tui::app::Screen;
+use crate::tui::job::flow::{Path, Row, Seen, Station, Told};
+use crate::tui::widget::list::ListState;
+use form::Form;
+use layout::Layout;
+use ratatui::layout::Rect;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the keys move.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Focus {
+    /// The hooks of the diagram, and what runs at the selected one.
+    Hooks,
+    /// The steps of the path, or the examples where there is none.
+    #[default]
+    Steps,
+    /// The explanation.
+    About,
+}
+
+/// Which ruleset the path is looked at with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// As the kernel has it.
+    #[default]
+    Now,
+    /// With the pending changes.
+    Staged,
+    /// What differs.
+    Both,
+}
+
+#[derive(Clone, Debug)]
+pub struct Flow {
+    pub focus: Focus,
+    pub family: Family,
+    /// A person chose the family; else it follows the packet.
+    pub family_chosen: bool,
+    pub station: Station,
+    /// What runs at the station.
+    pub entries: ListState,
+    pub steps: ListState,
+    /// First line of the explanation on the screen.
+    pub scroll: usize,
+    pub question: Option<Question>,
+    pub seen: Option<Box<Seen>>,
+    pub view: View,
+    pub form: Option<Form>,
+    /// What was read beside the picture, for which generation, and when.
+    pub beside: Option<(Arc<Beside>, u32, Duration)>,
+    /// It is being read.
+    pub reading: bool,
+    /// A path is being simulated.
+    pub working: bool,
+    /// Simulate as soon as that is possible.
+    pub wanted: bool,
+    pub ticket: u64,
+    /// What the answer on the screen was made for: generation, state of the change set, the network.
+    pub made_for: Option<(u32, u64, Network)>,
+    /// What changed with the ruleset, in words.
+    pub news: Option<String>,
+}
+
+impl Default for Flow {
+    fn default() -> Flow {
+        Flow {
+            focus: Focus::default(),
+            family: Family::Ip,
+            family_chosen: false,
+            station: Station::Prerouting,
+            entries: ListState::default(),
+            steps: ListState::default(),
+            scroll: 0,
+            question: None,
+            seen: None,
+            view: View::default(),
+            form: None,
+            beside: None,
+            reading: false,
+            working: false,
+            wanted: false,
+            ticket: 0,
+            made_for: None,
+            news: None,
+        }
+    }
+}
+
+/// A row of the list of steps, with the world it is of: both where nothing is said.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'f> {
+    pub row: &'f Row,
+    pub side: Side,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Same,
+    /// Only as it is now.
+    Before,
+    /// Only with the pending changes.
+    After,
+}
+
+impl Flow {
+    pub fn is_editing(&self, screen: Screen) -> bool {
+        screen == Screen::Flow && self.form.is_some()
+    }
+
+    /// Where everything stands.
+    pub fn layout(&self, body: Rect) -> Layout {
+        let lines = self.seen.as_ref().map_or(2, |seen| {
+            let all = Station::ALL.into_iter();
+            let lines = all.map(|station| seen.diagram.at(self.family, station).len());
+            lines.max().unwrap_or(0)
+        });
+        layout::layout(body, lines)
+    }
+
+    /// The path that the view is about; of the two where both are shown, the one to come.
+    pub fn path(&self) -> Option<&Path> {
+        let seen = self.seen.as_ref()?;
+        match self.view {
+            View::Now => seen.now.as_ref(),
+            View::Staged | View::Both => seen.staged.as_ref().or(seen.now.as_ref()),
+        }
+    }
+
+    pub fn told(&self) -> Option<&Arc<Told>> {
+        self.path()?.as_ref().ok()
+    }
+
+    /// The path as it is now, and with the pending changes, where both are known.
+    pub fn both(&self) -> Option<(&Told, &Told)> {
+        let seen = self.seen.as_ref()?;
+        match (seen.now.as_ref()?, seen.staged.as_ref()?) {
+            (Ok(now), Ok(staged)) => Some((now, staged)),
+            _ => None,
+        }
+    }
+
+    /// The rows of the list of steps.
+    pub fn rows(&self) -> Vec<Shown<'_>> {
+        let same = |row| Shown {
+            row,
+            side: Side::Same,
+        };
+        let Some(told) = self.told() else {
+            return Vec::new();
+        };
+        let Some((now, staged)) = self.both().filter(|_| self.view != View::Now) else {
+            return told.rows.iter().map(same).collect();
+        };
+        // What is alike before the first and after the last difference is shown once.
+        let alike = |a: &Row, b: &Row| {
+            (a.station, &a.text, &a.verdict, a.mark) == (b.station, &b.text, &b.verdict, b.mark)
+        };
+        let (a, b) = (&now.rows, &staged.rows);
+        let head = a.iter().zip(b).take_while(|(a, b)| alike(a, b)).count();
+        let most = a.len().min(b.len()) - head;
+        let tail = a.iter().rev().zip(b.iter().rev()).take(most);
+        let tail = tail.take_while(|(a, b)| alike(a, b)).count();
+        let mut rows: Vec<Shown<'_>> = b.iter().take(head).map(same).collect();
+        if self.view == View::Both {
+            let before = a.iter().take(a.len() - tail).skip(head);
+            rows.extend(before.map(|row| Shown {
+                row,
+                side: Side::Before,
+            }));
+        }
+        let after = b.iter().take(b.len() - tail).skip(head);
+        rows.extend(after.map(|row| Shown {
+            row,
+            side: Side::After,
+        }));
+        rows.extend(b.iter().skip(b.len() - tail).map(same));
+        rows
+    }
+
+    /// The selected row of the path.
+    pub fn row(&self) -> Option<Shown<'_>> {
+        self.rows().get(self.steps.selected).copied()
+    }
+
+    /// The stations of the shown family that the packet has passed at the selected row, and all that it passes.
+    pub fn trails(&self) -> (Vec<Station>, Vec<Station>) {
+        let Some(told) = self.told() else {
+            return (Vec::new(), Vec::new());
+        };
+        // Rows of the world before have no place in the path to come: the last one that has counts.
+        let rows = self.rows();
+        let at = rows
+            .iter()
+            .take(self.steps.selected + 1)
+            .filter(|shown| shown.side != Side::Before)
+            .count()
+            .saturating_sub(1);
+        (
+            told.trail(self.family, at),
+            told.trail(self.family, usize::MAX),
+        )
+    }
+}
