@@ -89,6 +89,7 @@ fn legacy_tables_are_in_the_tree() {
         screen.contains("-m addrtype --dst-type LOCAL -j DOCKER"),
         "{screen}"
     );
+    assert!(screen.contains("legacy backend"), "{screen}");
     assert!(screen.contains("--backend legacy"), "{screen}");
     check("legacy", &bench);
     // They are not changed from here.

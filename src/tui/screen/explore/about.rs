@@ -114,9 +114,7 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
     if let Item::Table(table) | Item::Chain(table, _) = item
         && ruleset.is_legacy(table.family, &table.name)
     {
-        parts.push(vec![dim(
-            "changed by `hookscope apply --format iptables --backend legacy`",
-        )]);
+        parts.insert(0, vec![value("legacy backend".into())]);
     }
     let comment = match item {
         Item::Table(table) => text::comment(&table.userdata),

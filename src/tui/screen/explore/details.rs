@@ -182,6 +182,10 @@ fn rule_lines(
         }
         None => wrapped(state, &clean(&text), columns),
     };
+    if picture.ruleset.is_legacy(table.family, &table.name) {
+        let how = "by `hookscope apply --format iptables --backend legacy`";
+        lines.extend(told(state, "changed", how, columns));
+    }
     for (address, name) in services::names(state, &text) {
         lines.extend(told(
             state,
