@@ -448,3 +448,64 @@ fn a_table_goes_through_the_editor_of_the_person() {
         assert_eq!(ruleset(), expected);
     });
 }
+
+#[test]
+fn nobody_cuts_off_their_own_session_by_accident() {
+    in_namespace("own-session", || {
+        output("ip", &["link", "set", "lo", "up"]);
+        nft(
+            "table ip t { chain c { type filter hook input priority filter\n ct state established accept\n }\n }",
+        );
+        // A session that is tracked, as a server sees it.
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let local = server.local_addr().expect("an address");
+        let client = std::net::TcpStream::connect(local).expect("a connection");
+        let peer = client.local_addr().expect("an address");
+        let _accepted = server.accept().expect("a connection");
+        let connection = format!("127.0.0.1 {} 127.0.0.1 {}", peer.port(), local.port());
+        let directory = tempfile::tempdir().expect("a directory");
+        let before = ruleset();
+        // By the command line.
+        let apply = |arguments: &[&str]| {
+            std::process::Command::new(BINARY)
+                .arg("apply")
+                .args(arguments)
+                .env("SSH_CONNECTION", &connection)
+                .env("HOOKSCOPE_RUN_DIR", directory.path().join("run"))
+                .env("HOOKSCOPE_JOURNAL_DIR", directory.path().join("state"))
+                .output()
+                .expect("it runs")
+        };
+        let bad = ["-e", "insert rule ip t c tcp dport != 1 drop"];
+        let refused = apply(&bad);
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{words}");
+        assert!(words.contains("cut your own SSH session off"), "{words}");
+        assert!(words.contains("tcp dport != 1 drop"), "{words}");
+        assert_eq!(ruleset(), before);
+        let harmless = apply(&["-e", "add rule ip t c udp dport 9 drop"]);
+        assert!(harmless.status.success(), "{harmless:?}");
+        assert!(apply(&["--cut-me-off", bad[0], bad[1]]).status.success());
+        assert!(ruleset().contains("!= 1 drop"));
+        // On the screen a word has to be typed.
+        nft("flush ruleset");
+        let mut command = CommandBuilder::new(BINARY);
+        command.env("TERM", "xterm-256color");
+        command.env("SSH_CONNECTION", &connection);
+        command.env("HOOKSCOPE_RUN_DIR", directory.path().join("run"));
+        command.env("HOOKSCOPE_JOURNAL_DIR", directory.path().join("state"));
+        nft(OLD);
+        let mut pty = Pty::start(command, 100, 30);
+        pty.wait_text("tcp dport { 22, 80 }");
+        pty.write("p3c");
+        pty.wait_text("would be cut off:");
+        pty.write("\r");
+        pty.wait_text("Cut yourself off?");
+        pty.write("\r");
+        pty.write("cu\r");
+        assert_eq!(ruleset(), OLD);
+        pty.write("t\r");
+        pty.wait_text("s to keep");
+        assert!(ruleset().contains("policy drop"));
+    });
+}

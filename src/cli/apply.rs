@@ -11,6 +11,7 @@ use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::command::{Command, What};
 use hookscope::model::text;
+use hookscope::session::changes::severed::{self, Severed};
 use hookscope::session::compile::{self, Failure, Script};
 use hookscope::session::iptables;
 use hookscope::stage::commit::{self, CommitError, Committed, IpSetError, LegacyError};
@@ -66,6 +67,9 @@ pub struct ApplyArgs {
     /// Where the iptables rules go
     #[arg(long, value_enum, default_value_t = Backend::Nft)]
     backend: Backend,
+    /// Make the change even if it cuts off the SSH session that this runs in
+    #[arg(long)]
+    cut_me_off: bool,
     /// Keep what the tables of an iptables text hold (iptables-restore -n)
     #[arg(long)]
     noflush: bool,
@@ -145,6 +149,7 @@ fn settle<'t>(
             text: beginning(name, text),
             ..commit_options(args)?
         };
+        own_session(args, &commands)?;
         match commit::run(&commands, &options) {
             Ok(done) => return told(args, &done),
             Err(CommitError::Stale) => {}
@@ -197,6 +202,24 @@ fn is_too_large(args: &ApplyArgs, commands: &[Command]) -> bool {
     }
     let guarded = args.confirm.is_some() || args.limited.is_some();
     !guarded && (rules > RULES || elements > ELEMENTS)
+}
+
+/// Over SSH, a change that would cut the own session off is not made without a window that brings it back, or the
+/// person's word.
+fn own_session(args: &ApplyArgs, commands: &[Command]) -> anyhow::Result<()> {
+    if args.cut_me_off || args.confirm.is_some() || args.limited.is_some() {
+        return Ok(());
+    }
+    if hookscope::session::ssh::session().is_none() {
+        return Ok(());
+    }
+    // What cannot be simulated is not refused: the kernel is going to say what is wrong with it.
+    if let Ok(Severed { own: Some(by), .. }) = severed::by_commands(commands) {
+        bail!(
+            "this would cut your own SSH session off, by {by}; nothing was changed\n  next: --confirm 60 takes it back unless `hookscope confirm` runs; --cut-me-off does it all the same"
+        );
+    }
+    Ok(())
 }
 
 /// Check or apply without guard and journal.

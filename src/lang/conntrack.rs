@@ -5,6 +5,7 @@
 use super::route::ip_text;
 use crate::model::conntrack::{Flow, FlowCounter, Ports, Tuple, status};
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 /// The line, without the line feed. `now` is in nanoseconds since 1970; with it, an entry that has a time
 /// stamp shows its age.
@@ -14,6 +15,27 @@ pub fn flow_line(flow: &Flow, now: Option<u64>) -> String {
     let _ = write_flow(&mut line, flow, now);
     line.truncate(line.trim_end().len());
     line
+}
+
+/// Who talks to whom, in a few words: `tcp 192.0.2.9:4000 → 192.0.2.1:22`.
+pub fn ends(flow: &Flow) -> String {
+    let Tuple {
+        src,
+        dst,
+        protocol,
+        ports,
+        ..
+    } = &flow.original;
+    let name = protocol_name(*protocol);
+    let number = protocol.to_string();
+    let name = if name == "unknown" { &number } else { name };
+    match ports {
+        Ports::Ports { src: from, dst: to } => {
+            let (from, to) = (SocketAddr::new(*src, *from), SocketAddr::new(*dst, *to));
+            format!("{name} {from} → {to}")
+        }
+        _ => format!("{name} {} → {}", ip_text(*src), ip_text(*dst)),
+    }
 }
 
 fn write_flow(line: &mut String, flow: &Flow, now: Option<u64>) -> std::fmt::Result {

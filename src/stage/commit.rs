@@ -21,7 +21,7 @@ use crate::kernel::netlink::KernelError;
 use crate::kernel::nf_tables::commit as kernel;
 use crate::kernel::nf_tables::load::LoadError;
 use crate::kernel::nf_tables::refusal::{Refusal, Refused};
-use crate::model::command::Command;
+use crate::model::command::{Command, Place, Take, What};
 use crate::model::ipset::IpSetChange;
 use crate::model::set::flags;
 use crate::model::{Elements, Ruleset};
@@ -215,6 +215,10 @@ fn carry_out(
     if options.reviewed.is_none() {
         scope = scope.narrowed(commands, &tables);
     }
+    let compiled = options.compiled_at.is_some() && !options.check;
+    if compiled && !waits && routes.is_none() && adds_rules_only(commands, &scope) {
+        return Ok(add_rules(commands, &mut watch, &scope, options)?);
+    }
     let mut before = watch.read(&scope).map_err(CommitError::from)?;
     if options
         .compiled_at
@@ -338,6 +342,75 @@ fn carry_out(
         }
     }
     Err(fail(CommitError::Restless, &beside))
+}
+
+/// Whether all that the commands do is undone by deleting the rules that they make.
+fn adds_rules_only(commands: &[Command], scope: &Scope) -> bool {
+    let adds = |command: &Command| match &command.what {
+        What::MakeRule(rule) => !matches!(rule.place, Place::Replace(_)),
+        _ => false,
+    };
+    matches!(scope, Scope::Chains(_)) && commands.iter().all(adds)
+}
+
+/// Make rules where nobody waits for a confirmation: their handles take them back, and the chains need not be read,
+/// however long they are.
+fn add_rules(
+    commands: &[Command],
+    watch: &mut Watch,
+    scope: &Scope,
+    options: &Options<'_>,
+) -> Result<Committed, CommitError> {
+    let known = options.compiled_at.unwrap_or(watch.generation);
+    if known != watch.generation {
+        return Err(CommitError::Stale);
+    }
+    let mut done = Committed::default();
+    let none = Scope::of(&[], &[]);
+    done.entry = begin(commands.len(), options, &none, &mut done.warnings);
+    fault::point("program:before-commit");
+    let outcome = match restore::pinned(watch, scope, commands, true) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            forget(done.entry);
+            return Err(match error {
+                Refused::Moved => CommitError::Stale,
+                Refused::Commands(refusals) => CommitError::Refused {
+                    refusals,
+                    commands: commands.to_vec(),
+                },
+                other => CommitError::Kernel(other),
+            });
+        }
+    };
+    fault::point("program:committed");
+    let mut inverse = Vec::new();
+    for (index, handle) in &outcome.handles {
+        if let Some(command) = commands.get(*index)
+            && let What::MakeRule(rule) = &command.what
+        {
+            inverse.push(Command {
+                what: What::TakeRule(Take::Delete, rule.chain.clone(), *handle),
+                ..command.clone()
+            });
+        }
+    }
+    let mut steps = options.steps.clone();
+    steps.push(Step::Nf(inverse));
+    if let Some(entry) = done.entry
+        && let Err(error) = journal::finish(
+            entry,
+            outcome.generation,
+            Fate::Kept,
+            (&done.before, &done.after),
+            &steps,
+        )
+    {
+        done.warnings
+            .push(format!("the journal was not written: {error}"));
+    }
+    (done.generation, done.handles) = (outcome.generation, outcome.handles);
+    Ok(done)
 }
 
 /// Why something beside the ruleset was not changed.

@@ -471,6 +471,8 @@ fn type_key(state: &mut State, key: Key, effects: &mut Vec<Effect>) {
         }
     } else if let Some(Overlay::Editor(_)) = &state.overlay {
         overlay::editor::key(state, key, effects);
+    } else if let Some(Overlay::Ask(_)) = &state.overlay {
+        overlay::ask::key(state, key);
     } else if state.overlay.is_none() && state.search.is_editing() {
         if state.search.key(key) {
             super::search::changed(state, effects);

@@ -56,7 +56,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
             Screen::Explore => screen::explore::pointer::click(state, x, y, effects),
             Screen::Routes => screen::routes::update::click(state, x, y),
             Screen::Changes => screen::changes::update::click(state, y),
-            Screen::Flow => screen::flow::update::click(state, x, y),
+            Screen::Flow => screen::flow::pointer::click(state, x, y),
         }
     }
 }
@@ -73,7 +73,7 @@ fn wheel(state: &mut State, x: u16, y: u16, lines: isize, effects: &mut Vec<Effe
         match state.screen {
             Screen::Explore => screen::explore::pointer::wheel(state, x, y, lines, effects),
             Screen::Routes => screen::routes::update::wheel(state, x, y, lines),
-            Screen::Flow => screen::flow::update::wheel(state, x, y, lines),
+            Screen::Flow => screen::flow::pointer::wheel(state, x, y, lines),
             Screen::Changes => {
                 let action = if lines < 0 { Action::Up } else { Action::Down };
                 perform(state, action, effects);

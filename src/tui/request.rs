@@ -2,6 +2,7 @@
 
 use crate::model::{Family, Name, Names, Ruleset};
 use crate::session::Beside;
+use crate::session::changes::severed::Severed;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Past, Problem, Window};
 use crate::stage::change::{Change, Edit};
@@ -15,6 +16,11 @@ pub enum Request {
         version: u64,
         changes: Arc<Vec<Change>>,
         names: Arc<Names>,
+    },
+    /// Look which connections the changes would cut off.
+    Severed {
+        version: u64,
+        changes: Arc<Vec<Change>>,
     },
     Commit {
         version: u64,
@@ -59,6 +65,10 @@ pub enum Reply {
     Committed {
         version: u64,
         outcome: Result<Vec<String>, Problem>,
+    },
+    Severed {
+        version: u64,
+        outcome: Result<Severed, String>,
     },
     TableOpened(Result<Arc<Opened>, String>),
     TableEdits(Result<Vec<Edit>, String>),

@@ -6,6 +6,7 @@
 mod kernel;
 mod past;
 mod routes;
+pub mod severed;
 mod staged;
 mod text;
 mod verify;

@@ -2,14 +2,17 @@
 
 use super::Overlay;
 use crate::session::changes::Past;
+use crate::session::changes::severed::Severed;
 use crate::tui::action::Action;
 use crate::tui::app::State;
 use crate::tui::clean::{clean, wrap};
 use crate::tui::effect::Effect;
 use crate::tui::human;
+use crate::tui::key::Key;
 use crate::tui::screen::changes;
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
+use crossterm::event::KeyCode;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
@@ -23,10 +26,43 @@ pub enum Question {
     /// With or without a confirm window.
     Commit {
         window: bool,
+        /// The person has said yes, and it is still being looked at who would be cut off.
+        accepted: bool,
+    },
+    /// The commit would cut the person's own session off: a word has to be typed.
+    CutOff {
+        confirm: Option<Duration>,
+        typed: Typed,
     },
     Quit,
     /// The last commit of the journal.
     UndoCommit,
+}
+
+/// What has to be typed before one's own session is cut off.
+const WORD: &str = "cut";
+
+/// As much of the word as has been typed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Typed(usize);
+
+impl Typed {
+    fn text(self) -> &'static str {
+        WORD.get(..self.0).unwrap_or_default()
+    }
+}
+
+/// A key while a question is asked that wants a word.
+pub fn key(state: &mut State, key: Key) {
+    let Some(Overlay::Ask(Question::CutOff { typed, .. })) = &mut state.overlay else {
+        return;
+    };
+    typed.0 = match key.code {
+        KeyCode::Char(c) if WORD.chars().nth(typed.0) == Some(c) => typed.0 + 1,
+        KeyCode::Char(_) => 0,
+        KeyCode::Backspace => typed.0.saturating_sub(1),
+        _ => typed.0,
+    };
 }
 
 pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
@@ -34,11 +70,27 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         return;
     };
     match (action, question) {
-        (Action::ToggleWindow, Question::Commit { window }) => *window = !*window,
-        (Action::Accept, Question::Commit { window }) => {
+        (Action::ToggleWindow, Question::Commit { window, .. }) => *window = !*window,
+        (Action::Accept, Question::Commit { window, accepted }) => {
             let confirm = window.then_some(WINDOW);
+            *accepted = true;
+            if state.changes.severed.is_none() {
+                return;
+            }
+            if let Some(Ok(Severed { own: Some(_), .. })) = &state.changes.severed {
+                let typed = Typed::default();
+                state.overlay = Some(Overlay::Ask(Question::CutOff { confirm, typed }));
+                return;
+            }
             state.overlay = None;
             changes::update::commit(state, confirm, effects);
+        }
+        (Action::Accept, Question::CutOff { confirm, typed }) => {
+            if typed.text() == WORD {
+                let confirm = *confirm;
+                state.overlay = None;
+                changes::update::commit(state, confirm, effects);
+            }
         }
         (Action::Accept, Question::UndoCommit) => {
             state.overlay = None;
@@ -49,6 +101,50 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     }
 }
 
+/// It is known who would be cut off: go on where the person has said yes already.
+pub fn severed_known(state: &mut State, effects: &mut Vec<Effect>) {
+    if let Some(Overlay::Ask(Question::Commit { accepted: true, .. })) = &state.overlay {
+        perform(state, Action::Accept, effects);
+    }
+}
+
+/// Who would be cut off, as far as it is known.
+fn severed(state: &State) -> Vec<(Meaning, String)> {
+    /// Connections that are named.
+    const NAMED: usize = 4;
+    let severed = match &state.changes.severed {
+        None => {
+            let text = "looking which connections this would cut off";
+            return vec![(Meaning::Progress, format!("… {text}"))];
+        }
+        Some(Err(why)) => {
+            let text = format!("· who would be cut off is not known: {}", clean(why));
+            return vec![(Meaning::Warning, text)];
+        }
+        Some(Ok(severed)) => severed,
+    };
+    let of = human::plural(severed.of, "tracked connection", "tracked connections");
+    let mut lines = match severed.count {
+        0 => vec![(Meaning::Good, format!("✔ none of {of} would be cut off"))],
+        count => vec![(
+            Meaning::Error,
+            format!("▲ {count} of {of} would be cut off:"),
+        )],
+    };
+    let named = severed.lines.iter().take(NAMED);
+    lines.extend(named.map(|line| (Meaning::Warning, format!("  {}", clean(line)))));
+    if severed.count > NAMED {
+        lines.push((
+            Meaning::Dim,
+            format!("  and {} more", severed.count - NAMED),
+        ));
+    }
+    for unseen in &severed.unseen {
+        lines.push((Meaning::Dim, format!("· not looked at: {}", clean(unseen))));
+    }
+    lines
+}
+
 pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
     let theme = state.theme();
     let full = Rect::new(0, 0, state.size.width, state.size.height);
@@ -57,7 +153,7 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
     let count = human::plural(state.changes.set.len(), "change", "changes");
     let mut lines: Vec<(Meaning, String)> = Vec::new();
     let (title, foot) = match question {
-        Question::Commit { window } => {
+        Question::Commit { window, accepted } => {
             lines.push((
                 Meaning::Text,
                 format!("{count} go to the kernel in one transaction: all or none."),
@@ -81,7 +177,36 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
                     "▲ This is a remote session: a mistake may cut it off.".into(),
                 ));
             }
+            lines.push((Meaning::Text, String::new()));
+            lines.extend(severed(state));
+            if accepted {
+                lines.push((Meaning::Progress, "then it is committed".into()));
+            }
             ("Commit?", "⏎ commit · w confirm window · esc back")
+        }
+        Question::CutOff { confirm, typed } => {
+            if let Some(Ok(Severed { own: Some(by), .. })) = &state.changes.severed {
+                lines.push((
+                    Meaning::Error,
+                    format!("This cuts your own session off, by {}.", clean(by)),
+                ));
+            }
+            lines.push((
+                Meaning::Text,
+                match confirm {
+                    Some(time) => format!("It comes back after {} s.", time.as_secs()),
+                    None => "There is no confirm window: nothing brings it back.".into(),
+                },
+            ));
+            lines.push((Meaning::Text, String::new()));
+            lines.push((
+                Meaning::Warning,
+                format!(
+                    "Type the word {WORD} to do it all the same: {}▏",
+                    typed.text()
+                ),
+            ));
+            ("Cut yourself off?", "⏎ when the word is written · esc back")
         }
         Question::UndoCommit => {
             let last = state.changes.history.iter().find(|past| past.stands);

@@ -1,6 +1,6 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
-use crate::session::changes::whole;
+use crate::session::changes::{severed, whole};
 use crate::session::{beside, changes};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
@@ -39,6 +39,10 @@ pub fn run(request: Request, held: &Held) -> Reply {
         } => Reply::Checked {
             version,
             outcome: changes::check(&edits(&changes), &names),
+        },
+        Request::Severed { version, changes } => Reply::Severed {
+            version,
+            outcome: severed::by_edits(&edits(&changes)),
         },
         Request::Commit {
             version,

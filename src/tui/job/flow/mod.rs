@@ -1,14 +1,16 @@
 //! The hook diagram, and the way of one packet through it, in words: what the Flow screen shows. Pure.
 //!
-//! `diagram` lists what runs at every hook, `told` turns a simulated path into rows, `examples` finds packets worth
-//! asking about.
+//! `diagram` lists what runs at every hook, `told` turns a simulated path into the rows of `path`, `examples` finds
+//! packets worth asking about.
 
 mod diagram;
 mod examples;
+mod path;
+mod reasons;
 mod told;
 
 pub use diagram::{Diagram, Entry, Nature};
-pub use told::{Line, Mark, Row, Sort, Told};
+pub use path::{Line, Mark, Row, Sort, Told};
 
 pub use crate::flow::options::Wrong;
 use crate::flow::words::Words;

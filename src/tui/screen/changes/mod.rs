@@ -6,6 +6,7 @@ pub mod render;
 pub mod table;
 pub mod update;
 
+use crate::session::changes::severed::Severed;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Moved, Past};
 use crate::stage::change::{Change, ChangeSet};
@@ -66,6 +67,8 @@ pub struct Changes {
     pub opened: Option<Arc<Opened>>,
     /// A text that could not be read: the editor is opened with it again.
     pub rejected: Option<(Arc<Opened>, String)>,
+    /// Who would be cut off by the set as it is; nothing while that is being looked at.
+    pub severed: Option<Result<Severed, String>>,
     /// What the last commit came to.
     pub last: Option<String>,
 }

@@ -8,7 +8,7 @@ use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State};
 use crate::tui::effect::Effect;
 use crate::tui::human;
-use crate::tui::overlay::ask::Question;
+use crate::tui::overlay::ask::{self, Question};
 use crate::tui::overlay::{Overlay, editor};
 use crate::tui::request::{Reply, Request};
 use crate::tui::screen::explore;
@@ -124,7 +124,15 @@ pub fn perform_anywhere(state: &mut State, action: Action, effects: &mut Vec<Eff
         }
         Action::Commit => {
             let window = state.settings.remote;
-            state.overlay = Some(Overlay::Ask(Question::Commit { window }));
+            state.overlay = Some(Overlay::Ask(Question::Commit {
+                window,
+                accepted: false,
+            }));
+            state.changes.severed = None;
+            effects.push(Effect::Kernel(Request::Severed {
+                version: state.changes.set.version(),
+                changes: state.changes.set.changes().clone(),
+            }));
         }
         Action::UndoCommit => state.overlay = Some(Overlay::Ask(Question::UndoCommit)),
         Action::Keep | Action::RollBack => {
@@ -268,6 +276,7 @@ pub fn written(state: &mut State, edit: Edit, id: Option<u64>, text: &str) {
 /// The set is another one: what was known about it does not hold any more.
 pub fn changed(state: &mut State) {
     state.changes.verdicts.clear();
+    state.changes.severed = None;
     state.changes.trouble = None;
     state.changes.last = None;
     let last = state.changes.set.len().saturating_sub(1);
@@ -276,7 +285,10 @@ pub fn changed(state: &mut State) {
 }
 
 pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
-    if !matches!(reply, Reply::History(_) | Reply::Window(_)) {
+    if !matches!(
+        reply,
+        Reply::History(_) | Reply::Window(_) | Reply::Severed { .. }
+    ) {
         // There may be more of it now.
         state.changes.history_asked = None;
     }
@@ -323,6 +335,12 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
                     }
                 }
                 Err(error) => state.notify(Level::Error, error),
+            }
+        }
+        Reply::Severed { version, outcome } => {
+            if version == state.changes.set.version() {
+                state.changes.severed = Some(outcome);
+                ask::severed_known(state, effects);
             }
         }
         Reply::TableOpened(outcome) => super::table::opened(state, outcome, effects),

@@ -233,12 +233,12 @@ impl Drawing<'_> {
             style = style.add_modifier(Modifier::BOLD);
         }
         let word = label(self.flow().family, station);
-        let text = if way == Way::Here {
-            format!("[{word}]")
-        } else {
-            format!(" {word} ")
-        };
         let room = usize::from(line.width);
+        let text = match way {
+            _ if width(word) + 2 > room => word.to_owned(),
+            Way::Here => format!("[{word}]"),
+            _ => format!(" {word} "),
+        };
         let text = elide(&text, room);
         let left = room.saturating_sub(width(&text)) / 2;
         let text = format!("{}{text}", " ".repeat(left));
@@ -364,7 +364,13 @@ impl Drawing<'_> {
             let rate = rate(picture, entry).filter(|rate| *rate > 0.0);
             let rate = rate.map_or(String::new(), |rate| format!(" {}/s", human::rate(rate)));
             let room = usize::from(inner.width).saturating_sub(6 + width(&rate));
-            let name = elide(&entry.name, room);
+            // The table and the chain say more than the family, where not all of it fits.
+            let rest = entry.name.split_once(' ').map_or("", |(_, rest)| rest);
+            let last = rest.split_once(' ').map_or("", |(_, last)| last);
+            let fits = [&entry.name, rest, last]
+                .into_iter()
+                .find(|text| !text.is_empty() && width(text) <= room);
+            let name = elide(fits.unwrap_or(&entry.name), room);
             let gap = room.saturating_sub(width(&name));
             let meaning = match entry.nature {
                 Nature::Builtin => Meaning::Dim,

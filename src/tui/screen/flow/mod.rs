@@ -8,6 +8,7 @@ pub mod diagram;
 pub mod form;
 pub mod layout;
 pub mod panes;
+pub mod pointer;
 pub mod render;
 pub mod update;
 
@@ -69,8 +70,10 @@ pub struct Flow {
     pub reading: bool,
     /// A path is being simulated.
     pub working: bool,
-    /// Simulate as soon as that is possible.
+    /// A person asked, and the answer is not on its way yet.
     pub wanted: bool,
+    /// The answer on its way is to what a person asked, not to what has changed.
+    pub asked: bool,
     pub ticket: u64,
     /// What the answer on the screen was made for: generation, state of the change set, the network.
     pub made_for: Option<(u32, u64, Network)>,
@@ -96,6 +99,7 @@ impl Default for Flow {
             reading: false,
             working: false,
             wanted: false,
+            asked: false,
             ticket: 0,
             made_for: None,
             news: None,
@@ -178,18 +182,15 @@ impl Flow {
         let tail = a.iter().rev().zip(b.iter().rev()).take(most);
         let tail = tail.take_while(|(a, b)| alike(a, b)).count();
         let mut rows: Vec<Shown<'_>> = b.iter().take(head).map(same).collect();
-        if self.view == View::Both {
-            let before = a.iter().take(a.len() - tail).skip(head);
-            rows.extend(before.map(|row| Shown {
-                row,
-                side: Side::Before,
-            }));
-        }
-        let after = b.iter().take(b.len() - tail).skip(head);
-        rows.extend(after.map(|row| Shown {
-            row,
-            side: Side::After,
-        }));
+        let middle = |rows: &'_ [Row]| head..rows.len() - tail;
+        let (old, new) = (a.get(middle(a)), b.get(middle(b)));
+        let between = differences(old.unwrap_or_default(), new.unwrap_or_default(), alike);
+        let both = self.view == View::Both;
+        rows.extend(
+            between
+                .into_iter()
+                .filter(|one| both || one.side != Side::Before),
+        );
         rows.extend(b.iter().skip(b.len() - tail).map(same));
         rows
     }
@@ -216,5 +217,59 @@ impl Flow {
             told.trail(self.family, at),
             told.trail(self.family, usize::MAX),
         )
+    }
+}
+
+/// Pairs of rows that are compared with each other; where there are more, all are taken as different.
+const PAIRS: usize = 100_000;
+
+/// What goes and what comes, in order, with what stays between (the longest common subsequence).
+fn differences<'r>(
+    old: &'r [Row],
+    new: &'r [Row],
+    alike: impl Fn(&Row, &Row) -> bool,
+) -> Vec<Shown<'r>> {
+    let shown = |row, side| Shown { row, side };
+    let width = new.len() + 1;
+    let compare = old.len() * new.len() <= PAIRS;
+    // How much the rests have in common, from each pair of places on.
+    let mut common = vec![0u32; if compare { (old.len() + 1) * width } else { 0 }];
+    let at = |common: &[u32], i: usize, j: usize| common.get(i * width + j).copied().unwrap_or(0);
+    if compare {
+        for (i, a) in old.iter().enumerate().rev() {
+            for (j, b) in new.iter().enumerate().rev() {
+                let best = if alike(a, b) {
+                    at(&common, i + 1, j + 1) + 1
+                } else {
+                    at(&common, i + 1, j).max(at(&common, i, j + 1))
+                };
+                if let Some(place) = common.get_mut(i * width + j) {
+                    *place = best;
+                }
+            }
+        }
+    }
+    let mut out = Vec::with_capacity(old.len() + new.len());
+    let (mut i, mut j) = (0, 0);
+    loop {
+        match (old.get(i), new.get(j)) {
+            (Some(a), Some(b)) if compare && alike(a, b) => {
+                out.push(shown(b, Side::Same));
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(a), Some(_)) if at(&common, i + 1, j) >= at(&common, i, j + 1) => {
+                out.push(shown(a, Side::Before));
+                i += 1;
+            }
+            (_, Some(b)) => {
+                out.push(shown(b, Side::After));
+                j += 1;
+            }
+            (Some(a), None) => {
+                out.push(shown(a, Side::Before));
+                i += 1;
+            }
+            (None, None) => return out,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What happens on Flow.
 
-use super::form::{self, Form};
+use super::form::Form;
 use super::layout::has;
 use super::panes::{self, List};
 use super::{Flow, Focus, View};
@@ -108,6 +108,7 @@ fn start(state: &mut State, picture: &Picture, beside: Arc<Beside>, effects: &mu
     let flow = &mut state.flow;
     flow.ticket = ticket;
     flow.working = true;
+    flow.asked = std::mem::take(&mut flow.wanted);
     flow.made_for = Some((picture.ruleset.generation, version, picture.network.clone()));
     let ask = Box::new(ask);
     effects.push(Effect::Job(Job::Flow { ticket, ask }));
@@ -136,7 +137,7 @@ pub fn answered(state: &mut State, ticket: u64, seen: Box<Seen>, effects: &mut V
     }
     let flow = &mut state.flow;
     flow.working = false;
-    let asked = std::mem::take(&mut flow.wanted);
+    let asked = std::mem::take(&mut flow.asked);
     let end = |flow: &Flow| flow.told().map(|told| told.end.clone());
     let before = end(flow);
     let here = flow.row().map(|shown| shown.row.text.clone());
@@ -178,7 +179,7 @@ pub fn answered(state: &mut State, ticket: u64, seen: Box<Seen>, effects: &mut V
 }
 
 /// The diagram follows the selected step.
-fn follow(flow: &mut Flow) {
+pub(super) fn follow(flow: &mut Flow) {
     let Some((family, station)) = flow
         .row()
         .map(|shown| (shown.row.family, shown.row.station))
@@ -194,7 +195,7 @@ fn follow(flow: &mut Flow) {
     }
 }
 
-fn choose_family(flow: &mut Flow, family: Family) {
+pub(super) fn choose_family(flow: &mut Flow, family: Family) {
     flow.family = family;
     flow.family_chosen = true;
     if !has(family, flow.station) {
@@ -218,7 +219,7 @@ fn watch(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// Heights of the list and of the explanation.
-fn heights(state: &State) -> (usize, usize) {
+pub(super) fn heights(state: &State) -> (usize, usize) {
     let layout = state.flow.layout(state.body());
     (
         usize::from(layout.list.height.saturating_sub(1)),
@@ -367,7 +368,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     refresh(state, effects);
 }
 
-fn turn(state: &mut State, action: Action) {
+pub(super) fn turn(state: &mut State, action: Action) {
     let (height, about) = heights(state);
     let len = state.flow.lines();
     match state.flow.focus {
@@ -457,84 +458,5 @@ pub fn perform_editing(state: &mut State, action: Action, effects: &mut Vec<Effe
             }
         }
         other => form.go(other),
-    }
-}
-
-pub fn click(state: &mut State, x: u16, y: u16) {
-    let at = (x, y).into();
-    if let Some(form) = &mut state.flow.form {
-        let window = form::area(state.size);
-        let inner = ratatui::layout::Rect {
-            x: window.x + 2,
-            y: window.y + 1,
-            width: window.width.saturating_sub(4),
-            height: window.height.saturating_sub(2),
-        };
-        let hit = form::places(inner)
-            .iter()
-            .position(|area| area.contains(at));
-        form.at = hit.unwrap_or(form.at);
-        return;
-    }
-    let layout = state.flow.layout(state.body());
-    let (height, _) = heights(state);
-    let len = state.flow.lines();
-    let family = state.flow.family;
-    let flow = &mut state.flow;
-    let family_at = layout
-        .families()
-        .into_iter()
-        .find(|(_, area)| area.contains(at));
-    if let Some((chosen, _)) = family_at {
-        choose_family(flow, chosen);
-    } else if let Some(station) = layout.at(x, y).filter(|station| has(family, *station)) {
-        flow.focus = Focus::Hooks;
-        flow.station = station;
-        flow.entries = Default::default();
-        flow.scroll = 0;
-    } else if layout.list.contains(at) {
-        if flow.focus == Focus::About {
-            flow.focus = Focus::Steps;
-        }
-        let list = match flow.list() {
-            List::Entries => &mut flow.entries,
-            List::Steps | List::Examples => &mut flow.steps,
-        };
-        let line = usize::from(y.saturating_sub(layout.list.y + 1));
-        let place = list.visible(len, height).start + line;
-        if y > layout.list.y && place < len {
-            list.selected = place;
-            flow.scroll = 0;
-            if flow.list() == List::Steps {
-                follow(flow);
-            }
-        }
-    } else if layout.about.contains(at) {
-        flow.focus = Focus::About;
-    }
-    settle(state);
-}
-
-pub fn wheel(state: &mut State, x: u16, y: u16, notch: isize) {
-    let layout = state.flow.layout(state.body());
-    let at = (x, y).into();
-    let (height, _) = heights(state);
-    if layout.about.contains(at) {
-        let action = if notch < 0 { Action::Up } else { Action::Down };
-        let focus = std::mem::replace(&mut state.flow.focus, Focus::About);
-        for _ in 0..notch.unsigned_abs() {
-            turn(state, action);
-        }
-        state.flow.focus = focus;
-        return;
-    }
-    let len = state.flow.lines();
-    let flow = &mut state.flow;
-    match flow.list() {
-        List::Entries => flow.entries.scroll(notch, len, height),
-        List::Steps | List::Examples => {
-            flow.steps.scroll(notch, len, height);
-            follow(flow);
-        }
     }
 }

@@ -1,0 +1,108 @@
+//! Which connections a change would cut off, the person's own among them: every tracked connection is simulated
+//! against the ruleset as it is and as it would be. Reads the kernel; blocks.
+
+use crate::flow::cut::{Session, cut};
+use crate::flow::words::Words;
+use crate::flow::{Simulator, World};
+use crate::lang::conntrack;
+use crate::model::command::Command;
+use crate::model::{Ruleset, Snapshot};
+use crate::session::{snapshot, ssh};
+use crate::stage::change::Edit;
+use crate::stage::staged;
+use std::time::SystemTime;
+
+/// Who would be cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Severed {
+    /// Connections that were looked at.
+    pub of: usize,
+    pub count: usize,
+    /// The person's own session is among them; what ends it.
+    pub own: Option<String>,
+    /// The first of them, a sentence each.
+    pub lines: Vec<String>,
+    /// What was not looked at.
+    pub unseen: Vec<String>,
+}
+
+/// Connections that are told of one by one.
+const TOLD: usize = 50;
+
+/// By commands that were compiled against the ruleset as it is.
+pub fn by_commands(commands: &[Command]) -> Result<Severed, String> {
+    let taken = take()?;
+    let after = staged::staged(&taken.ruleset, commands).map_err(|error| error.to_string())?;
+    Ok(compare(&taken, &after))
+}
+
+/// By the changes of a set.
+pub fn by_edits(edits: &[Edit]) -> Result<Severed, String> {
+    let taken = take()?;
+    let after = super::staged(&taken.ruleset, edits).map_err(|wrong| {
+        let first = wrong.into_iter().next();
+        first.map_or_else(String::new, |one| one.message)
+    })?;
+    let mut severed = compare(&taken, &after);
+    if edits.iter().any(Edit::is_route) {
+        severed.unseen.push("the changes of routes".into());
+    }
+    Ok(severed)
+}
+
+fn take() -> Result<Snapshot, String> {
+    snapshot::take(None).map_err(|error| format!("cannot read what decides about packets: {error}"))
+}
+
+fn compare(taken: &Snapshot, after: &Ruleset) -> Severed {
+    let world = World {
+        ruleset: &taken.ruleset,
+        network: &taken.network,
+        flows: &taken.flows,
+        ipsets: &taken.ipsets,
+        legacy: &taken.legacy,
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.ok().and_then(|now| i64::try_from(now.as_nanos()).ok());
+    let session: Option<Session> = ssh::session();
+    let before_world = Simulator::new(world);
+    let after_world = Simulator::new(World {
+        ruleset: after,
+        ..world
+    });
+    let cuts = cut(
+        &before_world,
+        &after_world,
+        &taken.flows,
+        session.as_ref(),
+        now,
+    );
+    let words = Words::new(&after_world, after, &taken.names);
+    let mut severed = Severed {
+        of: taken.flows.len() + usize::from(session.is_some() && taken.flows.is_empty()),
+        count: cuts.len(),
+        unseen: taken.missing.clone(),
+        ..Severed::default()
+    };
+    for one in &cuts {
+        let by = one
+            .by
+            .as_ref()
+            .map_or_else(|| "its way has changed".to_owned(), |by| by.words(&words));
+        if one.own {
+            severed.own = Some(by.clone());
+        }
+        if severed.lines.len() >= TOLD {
+            continue;
+        }
+        let who = match (one.flow.and_then(|at| taken.flows.get(at)), session) {
+            (Some(flow), _) => conntrack::ends(flow),
+            (None, Some(session)) => format!("tcp {} → {}", session.peer, session.local),
+            (None, None) => "a connection".to_owned(),
+        };
+        let own = if one.own { "your own session: " } else { "" };
+        let part = if one.reply { " (its answers)" } else { "" };
+        severed.lines.push(format!("{own}{who}{part}: {by}"));
+    }
+    severed
+}
