@@ -60,7 +60,7 @@ fn rules_around_a_change_stay_what_they_are() {
                 "-D INPUT -s 10.0.0.2 -j ACCEPT",
                 "-D INPUT -s 10.0.0.2 -j ACCEPT",
             ),
-            ("-D INPUT 1", "-D INPUT 1"),
+            ("-D INPUT 2", "-D INPUT 2"),
             ("-F USER", "-F USER"),
         ] {
             for more in [&[][..], &["--confirm", "60"]] {
