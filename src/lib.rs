@@ -3,6 +3,7 @@
 //! See ARCHITECTURE.md for the layers; each module says at its top what it may use.
 
 pub mod flow;
+pub mod insight;
 pub mod kernel;
 pub mod lab;
 pub mod lang;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A layer may name those before it. What shares a number is side by side.
-const LAYERS: [(&str, u8); 9] = [
+const LAYERS: [(&str, u8); 10] = [
     ("model", 0),
     ("kernel", 1),
     ("lang", 2),
     ("flow", 3),
+    ("insight", 3),
     ("stage", 3),
     ("session", 4),
     ("lab", 4),

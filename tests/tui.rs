@@ -9,6 +9,8 @@ mod flow;
 
 #[path = "tui/changes.rs"]
 mod changes;
+#[path = "tui/iptables.rs"]
+mod iptables;
 #[path = "tui/live.rs"]
 mod live;
 
@@ -245,6 +247,7 @@ fn a_large_ruleset_is_walked_like_a_small_one() {
     let big = Ruleset {
         generation: 1,
         tables,
+        ..Ruleset::default()
     };
     let mut bench = Bench::new(200, 50, "dark");
     bench.show(picture(big.clone(), network(1_000_000)));

@@ -64,7 +64,7 @@ fuzz_target!(|data: &[u8]| {
         let _ = add(&mut tables, message.kind & 0xff, message.payload);
     }
     round(&tables);
-    let ruleset = Ruleset { generation: 1, tables: tables.into_iter().map(Arc::new).collect() };
+    let ruleset = Ruleset { generation: 1, tables: tables.into_iter().map(Arc::new).collect(), ..Ruleset::default() };
     let names = Names::default();
     for stateless in [false, true] {
         let options = print::Options { handles: true, stateless, terse: false };

@@ -1,9 +1,11 @@
-//! Any bytes as a legacy table, as an extension, and as a text of the iptables language.
+//! Any bytes as a legacy table, as an extension, as a message of ipset, and as texts of both languages.
 #![no_main]
 
 use hookscope::kernel::legacy::blob::{self, Info};
+use hookscope::kernel::ipset;
 use hookscope::kernel::xtables;
 use hookscope::lang::Names;
+use hookscope::lang::ipset as ipset_language;
 use hookscope::lang::iptables::parse::{self, Machine, Reading};
 use hookscope::lang::iptables::save::{self, Context};
 use hookscope::lang::iptables::{from_legacy, print, xlate};
@@ -23,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         family,
         names: &names,
     };
-    match kind % 3 {
+    match kind % 5 {
         0 => {
             let row = &REGISTRY[usize::from(place) % REGISTRY.len()];
             if let Ok(one) = xtables::decode(row.kind, family, row.name, row.revision, rest) {
@@ -39,17 +41,45 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         1 => {
-            let info = Info {
+            // Where chains begin and end comes from the kernel, too.
+            let Some((places, rest)) = rest.split_first_chunk::<20>() else {
+                return;
+            };
+            let mut info = Info {
                 valid_hooks: u32::from(place),
                 num_entries: u32::from(which),
                 size: rest.len() as u32,
                 ..Info::default()
             };
-            if let Ok(table) = blob::decode(family, "filter", &info, rest) {
-                let table = from_legacy::table(&table);
+            let (firsts, lasts) = places.split_at(10);
+            for (slots, bytes) in [(&mut info.hook_entry, firsts), (&mut info.underflow, lasts)] {
+                for (slot, pair) in slots.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *slot = u32::from(u16::from_ne_bytes([pair[0], pair[1]]));
+                }
+            }
+            if let Ok(legacy) = blob::decode(family, "filter", &info, rest) {
+                let table = from_legacy::table(&legacy);
                 let options = print::Options { counters: true };
                 let _ = print::table(&table, &cx, options, &mut Vec::new());
+                // What can be written is read as what was written.
+                if let Ok(encoded) = blob::encode(&legacy) {
+                    let again = blob::decode(family, "filter", &encoded.info, &encoded.blob);
+                    if let Ok(again) = again {
+                        let twice = blob::encode(&again).expect("written once");
+                        assert_eq!(twice.blob, encoded.blob);
+                    }
+                }
             }
+        }
+        2 => {
+            let mut sets = Vec::new();
+            let _ = ipset::add_message(&mut sets, rest);
+            let _ = ipset_language::print::sets(&sets, &names, &mut Vec::new());
+        }
+        3 => {
+            let text = String::from_utf8_lossy(rest);
+            let machine = ipset_language::parse::Machine::default();
+            let _ = ipset_language::parse::text(&text, machine, false);
         }
         _ => {
             let text = String::from_utf8_lossy(rest);

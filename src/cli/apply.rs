@@ -12,9 +12,9 @@ use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::command::{Command, What};
 use hookscope::model::text;
 use hookscope::session::changes::severed::{self, Severed};
-use hookscope::session::compile::{self, Compiled, Failure, Script};
+use hookscope::session::compile::{self, Failure, Script};
 use hookscope::session::iptables;
-use hookscope::stage::commit::{self, CommitError, Committed};
+use hookscope::stage::commit::{self, CommitError, Committed, IpSetError, LegacyError};
 use hookscope::stage::guard;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub enum Format {
     Nft,
     /// As iptables-restore takes it, or single commands
     Iptables,
+    /// As ipset restore takes it, or single commands
+    Ipset,
     /// As ip -batch takes it: routes, policy rules, neighbours, next hops
     Route,
 }
@@ -40,7 +42,8 @@ pub struct ApplyArgs {
         short = 'e',
         long = "text",
         value_name = "TEXT",
-        conflicts_with = "file"
+        conflicts_with = "file",
+        allow_hyphen_values = true
     )]
     text: Option<String>,
     /// Have the kernel check everything, and change nothing
@@ -73,6 +76,9 @@ pub struct ApplyArgs {
     /// Take the counters that an iptables text gives (iptables-restore -c)
     #[arg(long)]
     counters: bool,
+    /// What an ipset text makes may be there already (ipset -exist)
+    #[arg(long)]
+    exist: bool,
     /// Define a variable for the text
     #[arg(short = 'D', long = "define", value_name = "NAME=VALUE")]
     define: Vec<String>,
@@ -80,6 +86,7 @@ pub struct ApplyArgs {
 
 /// What is shown of a long list of mistakes.
 const SHOWN: usize = 20;
+const UNCHANGED: &str = "nothing was changed";
 
 pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
     if global.snapshot.is_some() {
@@ -92,75 +99,91 @@ pub fn run(args: &ApplyArgs, global: &Global) -> anyhow::Result<()> {
     match args.format {
         Format::Nft => {
             let defined = variables(&args.define)?;
-            apply_nft(args, &name, text, &defined)
+            apply_nft(args, &name, &text, &defined)
         }
         Format::Iptables => apply_iptables(args, &name, &text),
+        Format::Ipset => apply_ipsets(args, &name, &text),
         Format::Route => apply_routes(args, global, &text),
     }
 }
 
 fn read(name: &str, text: String, defined: &[(String, String)]) -> anyhow::Result<Script> {
     compile::parse(name, text, defined.to_vec())
-        .map_err(|(sources, wrong)| mistakes(&sources, &wrong))
+        .map_err(|(sources, wrong)| mistakes(UNCHANGED, &sources, &wrong))
+}
+
+type Explain<'t> = Box<dyn FnOnce(&[Command], &[Refusal]) -> anyhow::Error + 't>;
+
+/// What a text comes to at one moment.
+struct Attempt<'t> {
+    commands: Vec<Command>,
+    /// Of the ruleset that it was compiled against.
+    generation: u32,
+    /// The kernel's refusals, put where the text asks for what they are about.
+    explain: Explain<'t>,
 }
 
 /// Compile and commit; again when somebody else changed the ruleset in between.
-fn apply_nft(
+fn settle<'t>(
     args: &ApplyArgs,
-    name: &str,
-    text: String,
-    defined: &[(String, String)],
+    (name, text): (&str, &str),
+    mut compile: impl FnMut() -> anyhow::Result<Attempt<'t>>,
 ) -> anyhow::Result<()> {
     const TRIES: usize = 20;
-    let mut script = read(name, text, defined)?;
     for _ in 0..TRIES {
-        let commands = std::mem::take(&mut script.commands);
-        let compiled = compile::compile(commands).map_err(|failure| match failure {
-            Failure::Text(wrong) => mistakes(&script.sources, &wrong),
-            Failure::Kernel(error) => super::machine::explain(error.into()),
-        })?;
-        if !commit_nft(args, &script.sources, &compiled)? {
-            // Compiling uses the text up; reading it again is the rare case.
-            let text = script.sources.files.first().map(|file| file.text.clone());
-            script = read(name, text.unwrap_or_default(), defined)?;
-            continue;
+        let Attempt {
+            commands,
+            generation,
+            explain,
+        } = compile()?;
+        if args.check || is_too_large(args, &commands) {
+            match send(args, &commands, generation) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Moved) => continue,
+                Err(Refused::Commands(list)) => return Err(explain(&commands, &list)),
+                Err(other) => return Err(anyhow!("nothing was changed: {other}")),
+            }
         }
-        return Ok(());
+        let options = commit::Options {
+            compiled_at: Some(generation),
+            text: beginning(name, text),
+            ..commit_options(args)?
+        };
+        own_session(args, &commands)?;
+        match commit::run(&commands, &options) {
+            Ok(done) => return told(args, &done),
+            Err(CommitError::Stale) => {}
+            Err(CommitError::Refused { refusals, .. }) => {
+                return Err(explain(&commands, &refusals));
+            }
+            Err(other) => return Err(other.into()),
+        }
     }
     Err(anyhow!(
         "other programs change the ruleset all the time; nothing was changed, try again"
     ))
 }
 
-/// False when the ruleset changed meanwhile and the text has to be compiled again.
-fn commit_nft(args: &ApplyArgs, sources: &Sources, compiled: &Compiled) -> anyhow::Result<bool> {
-    if args.check || is_too_large(args, &compiled.commands) {
-        return match send(args, &compiled.commands, compiled.generation) {
-            Ok(()) => Ok(true),
-            Err(Refused::Moved) => Ok(false),
-            Err(Refused::Commands(list)) => Err(refusals(sources, compiled, &list)),
-            Err(other) => Err(anyhow!("nothing was changed: {other}")),
-        };
-    }
-    let options = commit::Options {
-        compiled_at: Some(compiled.generation),
-        text: sources
-            .files
-            .first()
-            .map_or_else(String::new, |file| beginning(&file.name, &file.text)),
-        ..commit_options(args)?
-    };
-    own_session(args, &compiled.commands)?;
-    let done = match commit::run(&compiled.commands, &options) {
-        Ok(done) => done,
-        Err(CommitError::Stale) => return Ok(false),
-        Err(CommitError::Refused { refusals: list, .. }) => {
-            return Err(refusals(sources, compiled, &list));
-        }
-        Err(other) => return Err(other.into()),
-    };
-    told(args, &done)?;
-    Ok(true)
+fn apply_nft(
+    args: &ApplyArgs,
+    name: &str,
+    text: &str,
+    defined: &[(String, String)],
+) -> anyhow::Result<()> {
+    settle(args, (name, text), || {
+        // Compiling uses the text up; reading it again is the rare case.
+        let Script { sources, commands } = read(name, text.to_owned(), defined)?;
+        let compiled = compile::compile(commands).map_err(|failure| match failure {
+            Failure::Text(wrong) => mistakes(UNCHANGED, &sources, &wrong),
+            Failure::Kernel(error) => super::machine::explain(error.into()),
+        })?;
+        let spans = compiled.spans;
+        Ok(Attempt {
+            commands: compiled.commands,
+            generation: compiled.generation,
+            explain: Box::new(move |commands, list| refusals(&sources, commands, &spans, list)),
+        })
+    })
 }
 
 /// The journal keeps pictures of the tables before and after; of very large ones that takes longer than the change
@@ -230,50 +253,89 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
     let family = args.family.into();
     let failed = |failure: iptables::Failure| match failure {
         iptables::Failure::Text(wrongs) | iptables::Failure::Kernel(wrongs) => {
-            iptables_mistakes(name, text, wrongs)
+            iptables_mistakes(UNCHANGED, name, text, wrongs)
         }
         iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
     };
     if args.backend == Backend::Legacy {
-        if args.confirm.is_some() || args.limited.is_some() {
-            bail!("--confirm and --for do not guard legacy tables yet; nothing was changed");
-        }
-        return iptables::apply_legacy(text, family, reading, args.check).map_err(failed);
-    }
-    const TRIES: usize = 20;
-    for _ in 0..TRIES {
-        let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
-        if args.check || is_too_large(args, &compiled.commands) {
-            match send(args, &compiled.commands, compiled.generation) {
-                Ok(()) => return Ok(()),
-                Err(Refused::Moved) => continue,
-                Err(Refused::Commands(list)) => {
-                    return Err(iptables_mistakes(name, text, compiled.wrongs(&list)));
-                }
-                Err(other) => return Err(anyhow!("nothing was changed: {other}")),
-            }
+        let compiled = iptables::compile_legacy(text, family, reading).map_err(failed)?;
+        if args.check {
+            return Ok(());
         }
         let options = commit::Options {
-            compiled_at: Some(compiled.generation),
             text: beginning(name, text),
             ..commit_options(args)?
         };
-        own_session(args, &compiled.commands)?;
-        match commit::run(&compiled.commands, &options) {
-            Ok(done) => return told(args, &done),
-            Err(CommitError::Stale) => {}
-            Err(CommitError::Refused { refusals, .. }) => {
-                return Err(iptables_mistakes(name, text, compiled.wrongs(&refusals)));
+        return match commit::run_legacy(&compiled.plan, &options) {
+            Ok(done) => told(args, &done),
+            Err(LegacyError::Refused(refused)) => {
+                let wrong = compiled.wrong(&refused);
+                let outcome = match refused.left.is_empty() {
+                    true => UNCHANGED,
+                    false => "not everything is what it was",
+                };
+                Err(iptables_mistakes(outcome, name, text, vec![wrong]))
             }
-            Err(other) => return Err(other.into()),
-        }
+            Err(LegacyError::Commit(error)) => Err(error.into()),
+        };
     }
-    Err(anyhow!(
-        "other programs change the ruleset all the time; nothing was changed, try again"
-    ))
+    settle(args, (name, text), || {
+        let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
+        let spans = compiled.spans;
+        Ok(Attempt {
+            commands: compiled.commands,
+            generation: compiled.generation,
+            explain: Box::new(move |commands, list| {
+                let wrongs = iptables::wrongs(commands, &spans, list);
+                iptables_mistakes(UNCHANGED, name, text, wrongs)
+            }),
+        })
+    })
 }
 
-fn iptables_mistakes(name: &str, text: &str, wrongs: Vec<Wrong>) -> anyhow::Error {
+fn apply_ipsets(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> {
+    let mistake = |outcome, wrongs| iptables_mistakes(outcome, name, text, wrongs);
+    let prepared =
+        hookscope::session::ipset::prepare(text, args.exist).map_err(|failure| match failure {
+            iptables::Failure::Text(wrongs) | iptables::Failure::Kernel(wrongs) => {
+                mistake(UNCHANGED, wrongs)
+            }
+            iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
+        })?;
+    if args.check {
+        writeln!(
+            io::stderr(),
+            "hookscope: the text can be read; the kernel cannot check ipsets without changing them"
+        )?;
+        return Ok(());
+    }
+    let options = commit::Options {
+        text: beginning(name, text),
+        ..commit_options(args)?
+    };
+    match commit::run_ipsets(&prepared.changes, prepared.saved.clone(), &options) {
+        Ok(done) => told(args, &done),
+        Err(IpSetError::Refused(refused)) => {
+            let outcome = match refused.left.is_empty() {
+                true => UNCHANGED,
+                false => "not everything is what it was",
+            };
+            for sentence in &refused.left {
+                writeln!(io::stderr(), "hookscope: not restored: {sentence}")?;
+            }
+            Err(mistake(outcome, vec![prepared.wrong(&refused)]))
+        }
+        Err(IpSetError::Commit(error)) => Err(error.into()),
+    }
+}
+
+/// Mistakes in an iptables text, each where it stands; `outcome` says what became of everything.
+pub fn iptables_mistakes(
+    outcome: &str,
+    name: &str,
+    text: &str,
+    wrongs: Vec<Wrong>,
+) -> anyhow::Error {
     let sources = Sources {
         files: vec![Source {
             name: name.to_owned(),
@@ -293,7 +355,7 @@ fn iptables_mistakes(name: &str, text: &str, wrongs: Vec<Wrong>) -> anyhow::Erro
             Diagnostic::new(span, wrong.message)
         })
         .collect();
-    mistakes(&sources, &wrongs)
+    mistakes(outcome, &sources, &wrongs)
 }
 
 /// The change as the journal keeps it: its text, or the beginning of a long one.
@@ -398,24 +460,29 @@ fn variables(given: &[String]) -> anyhow::Result<Vec<(String, String)>> {
         .collect()
 }
 
-fn mistakes(sources: &Sources, wrong: &[Diagnostic]) -> anyhow::Error {
+fn mistakes(outcome: &str, sources: &Sources, wrong: &[Diagnostic]) -> anyhow::Error {
     let shown = wrong.get(..SHOWN).unwrap_or(wrong);
     let count = match wrong.len() {
         1 => "a mistake".to_owned(),
         many => format!("{many} mistakes"),
     };
     anyhow!(
-        "nothing was changed: {count} in the text\n{}",
+        "{outcome}: {count} in the text\n{}",
         render_all(sources, shown).trim_end()
     )
 }
 
 /// The kernel's refusals, each put where its command is written.
-fn refusals(sources: &Sources, compiled: &Compiled, list: &[Refusal]) -> anyhow::Error {
+fn refusals(
+    sources: &Sources,
+    commands: &[Command],
+    spans: &[Span],
+    list: &[Refusal],
+) -> anyhow::Error {
     let mut texts = Vec::new();
     for refusal in list.iter().take(SHOWN) {
-        let place = compiled.commands.get(refusal.command);
-        texts.push(match (place, compiled.spans.get(refusal.command)) {
+        let place = commands.get(refusal.command);
+        texts.push(match (place, spans.get(refusal.command)) {
             (Some(command), Some(span)) => {
                 render(sources, &Diagnostic::new(*span, refusal.explain(command)))
             }

@@ -15,6 +15,7 @@ mod packet;
 mod rollback;
 mod route;
 mod save;
+mod services;
 mod show;
 mod snapshot;
 mod staged;
@@ -94,6 +95,8 @@ pub enum Command {
     Test(test::TestArgs),
     /// A real firewall in a private namespace, with live traffic; needs no root
     Demo(demo::DemoArgs),
+    /// Services of Kubernetes and published ports of Docker: where they are, and where their packets go
+    Services(services::ServicesArgs),
     /// Save everything needed to look at this machine elsewhere
     Snapshot(snapshot::SnapshotArgs),
     /// Keep a change that waits for confirmation
@@ -146,6 +149,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),
         Some(Command::Watch(args)) => return watch::run(args, &cli.global),
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
+        Some(Command::Services(args)) => services::run(args, &cli.global)?,
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());

@@ -1,5 +1,6 @@
 //! `hookscope save`: the running ruleset becomes the one of the next boot.
 
+use super::show::{Backend, Format, TableFamily};
 use super::{Global, machine};
 use anyhow::bail;
 use clap::Args;
@@ -7,12 +8,26 @@ use hookscope::kernel::nf_tables::commit as kernel;
 use hookscope::kernel::nf_tables::load::ReadElements;
 use hookscope::lang::nft::parse::render::render_all;
 use hookscope::session::compile::{self, Failure};
-use hookscope::stage::save;
+use hookscope::stage::save::{self, Saved};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+mod iptables;
+
 #[derive(Debug, Args)]
 pub struct SaveArgs {
+    /// What to save: the whole ruleset, or the tables of iptables in its own language
+    #[arg(long, value_enum, default_value_t = Format::Nft)]
+    format: Format,
+    /// Whose tables to save in the iptables language; without it those of IPv4 and IPv6, each in its own file
+    #[arg(long, value_enum)]
+    family: Option<TableFamily>,
+    /// Where the iptables rules are; without it where there are some
+    #[arg(long, value_enum)]
+    backend: Option<Backend>,
+    /// Save the counters of iptables rules, too
+    #[arg(long)]
+    counters: bool,
     /// Write this file instead of the one that this distribution loads at boot
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -25,9 +40,20 @@ pub fn run(args: &SaveArgs, global: &Global) -> anyhow::Result<()> {
     if global.snapshot.is_some() {
         bail!("a snapshot is saved as it is; leave --snapshot out to save this machine's ruleset");
     }
+    match args.format {
+        Format::Nft => {}
+        Format::Iptables => return iptables::run(args),
+        Format::Ipset => {
+            bail!("ipsets are not saved yet; `hookscope show --format ipset` prints them")
+        }
+    }
     let ruleset = machine::load_ruleset(ReadElements::All)?;
     let names = hookscope::kernel::machine::names(&ruleset);
     let saved = save::save(&ruleset, &names, args.output.as_deref(), check)?;
+    tell(&saved)
+}
+
+fn tell(saved: &Saved) -> anyhow::Result<()> {
     let mut out = io::stdout();
     if saved.written {
         writeln!(out, "written: {}", saved.path.display())?;

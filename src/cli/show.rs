@@ -45,6 +45,8 @@ pub struct ShowArgs {
 pub enum Format {
     Nft,
     Iptables,
+    /// Sets of ipset, as ipset save prints them
+    Ipset,
 }
 
 /// The families that have programs of their own.
@@ -80,8 +82,10 @@ pub enum Backend {
 }
 
 pub fn run(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
-    if args.format == Format::Iptables {
-        return run_iptables(args, global);
+    match args.format {
+        Format::Nft => {}
+        Format::Iptables => return run_iptables(args, global),
+        Format::Ipset => return run_ipset(global),
     }
     let elements = if args.terse {
         ReadElements::Anonymous
@@ -118,12 +122,20 @@ fn run_iptables(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let family = args.family.into();
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     if args.backend == Backend::Legacy {
-        anyhow::ensure!(
-            global.snapshot.is_none(),
-            "a snapshot holds no legacy tables"
-        );
-        let tables = hookscope::kernel::legacy::read_tables(family)?;
-        let names = hookscope::kernel::machine::names(&Ruleset::default());
+        let (tables, names) = match &global.snapshot {
+            Some(path) => {
+                let snapshot = snapshot::open(path)?;
+                let of_family = snapshot
+                    .legacy
+                    .into_iter()
+                    .filter(|one| one.family == family);
+                (of_family.collect(), snapshot.names)
+            }
+            None => (
+                hookscope::kernel::legacy::read_tables(family)?,
+                hookscope::kernel::machine::names(&Ruleset::default()),
+            ),
+        };
         let tables = tables.iter().map(from_legacy::table);
         return print_tables(args, &names, tables, out);
     }
@@ -153,6 +165,23 @@ fn run_iptables(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
         }
     }
     print_tables(args, &names, tables.into_iter(), out)
+}
+
+fn run_ipset(global: &Global) -> anyhow::Result<()> {
+    let (sets, names) = match &global.snapshot {
+        Some(path) => {
+            let snapshot = snapshot::open(path)?;
+            (snapshot.ipsets, snapshot.names)
+        }
+        None => (
+            hookscope::kernel::ipset::read_ipsets()?,
+            hookscope::kernel::machine::names(&Ruleset::default()),
+        ),
+    };
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    hookscope::lang::ipset::print::sets(&sets, &names, &mut out)?;
+    out.flush()?;
+    Ok(())
 }
 
 fn print_tables(

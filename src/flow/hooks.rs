@@ -546,6 +546,7 @@ mod tests {
                 ),
                 table("c", Family::Ip, 3, 1, vec![chain("asleep", 1, 1, 0)]),
             ],
+            ..Ruleset::default()
         };
         let program = Program::new(&ruleset);
         let hooks = Hooks::build(&program, &Network::default(), &[], false);

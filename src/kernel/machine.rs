@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Everything that printing this ruleset may look up.
 pub fn names(ruleset: &Ruleset) -> Names {
@@ -31,20 +32,30 @@ pub fn names(ruleset: &Ruleset) -> Names {
     }
 }
 
-/// Ports by service, from `/etc/services`.
+/// Ports by service, from `/etc/services`; of a name with several the first.
 pub fn services() -> BTreeMap<String, u16> {
+    numbers_by_name("/etc/services")
+}
+
+/// Numbers of protocols by name and alias, from `/etc/protocols`.
+pub fn protocol_numbers() -> BTreeMap<String, u8> {
+    numbers_by_name("/etc/protocols")
+}
+
+/// Lines of a name, a number (`80/tcp`) and other names.
+fn numbers_by_name<T: FromStr + Copy>(path: &str) -> BTreeMap<String, T> {
     let mut table = BTreeMap::new();
-    for line in read("/etc/services").lines() {
+    for line in read(path).lines() {
         let line = line.split('#').next().unwrap_or_default();
         let mut words = line.split_whitespace();
-        let (Some(name), Some(port)) = (words.next(), words.next()) else {
+        let (Some(name), Some(number)) = (words.next(), words.next()) else {
             continue;
         };
-        let Some(Ok(port)) = port.split('/').next().map(str::parse) else {
+        let Some(Ok(number)) = number.split('/').next().map(str::parse::<T>) else {
             continue;
         };
         for name in std::iter::once(name).chain(words) {
-            table.entry(name.to_owned()).or_insert(port);
+            table.entry(name.to_owned()).or_insert(number);
         }
     }
     table

@@ -8,8 +8,6 @@ pub mod conntrack_change;
 pub mod hooks;
 pub mod inject;
 pub mod ipset;
-pub mod ipset_change;
-pub mod ipset_elements;
 pub mod legacy;
 pub mod machine;
 pub mod netlink;

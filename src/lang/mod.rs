@@ -5,6 +5,7 @@
 
 pub mod conntrack;
 pub mod english;
+pub mod ipset;
 pub mod iptables;
 pub mod near;
 pub mod nft;

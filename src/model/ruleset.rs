@@ -15,13 +15,41 @@ pub struct Ruleset {
     pub generation: u32,
     /// In the kernel's order.
     pub tables: Vec<Arc<Table>>,
+    /// Tables of the legacy backends, as they would be here, for showing them; their names end in [`LEGACY`].
+    /// Nothing else looks at them.
+    #[serde(skip)]
+    pub legacy: Vec<Arc<Table>>,
 }
+
+/// What the names of [`Ruleset::legacy`] end in.
+pub const LEGACY: &str = " (legacy)";
 
 impl Ruleset {
     pub fn table(&self, family: Family, name: &str) -> Option<&Arc<Table>> {
         self.tables
             .iter()
             .find(|table| table.family == family && &*table.name == name)
+    }
+
+    /// The tables and the legacy tables: all that can be shown. Their places go on.
+    pub fn shown(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.tables.iter().chain(&self.legacy)
+    }
+
+    /// A table by its place among those that are [`shown`](Self::shown).
+    pub fn at(&self, place: usize) -> Option<&Arc<Table>> {
+        let legacy = || self.legacy.get(place.checked_sub(self.tables.len())?);
+        self.tables.get(place).or_else(legacy)
+    }
+
+    /// A table among those that are [`shown`](Self::shown).
+    pub fn find(&self, family: Family, name: &str) -> Option<&Arc<Table>> {
+        self.shown()
+            .find(|table| table.family == family && &*table.name == name)
+    }
+
+    pub fn is_legacy(&self, family: Family, name: &str) -> bool {
+        self.table(family, name).is_none() && self.find(family, name).is_some()
     }
 
     pub fn rule_count(&self) -> usize {

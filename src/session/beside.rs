@@ -6,7 +6,7 @@
 use crate::flow::World;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::dump;
-use crate::kernel::{conntrack, ipset_elements, legacy};
+use crate::kernel::{conntrack, ipset, legacy};
 use crate::model::conntrack::Flow;
 use crate::model::ipset::IpSet;
 use crate::model::xtables::rule::LegacyTable;
@@ -48,7 +48,7 @@ pub fn read(ruleset: &Ruleset) -> Beside {
         missing.push(format!("connections: {error}"));
         Vec::new()
     });
-    let ipsets = ipset_elements::read_ipsets().unwrap_or_else(|error| {
+    let ipsets = ipset::read_ipsets().unwrap_or_else(|error| {
         missing.push(format!("ipsets: {error}"));
         Vec::new()
     });

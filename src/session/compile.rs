@@ -146,6 +146,7 @@ fn read(
                 return Ok(Ruleset {
                     generation: before,
                     tables: tables.into_iter().map(Arc::new).collect(),
+                    ..Ruleset::default()
                 });
             }
             Ok(_) => {}

@@ -1,18 +1,20 @@
 //! A text in the iptables language to the kernel: read, compared with what is there, written all at once.
 
-use crate::kernel::legacy::blob;
 use crate::kernel::legacy::sockopt::LegacySocket;
+use crate::kernel::legacy::{XtablesLock, blob};
 use crate::kernel::machine;
-use crate::kernel::netlink::{Protocol, Socket};
+use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, ReadElements};
-use crate::kernel::nf_tables::refusal::Refusal;
+use crate::kernel::nf_tables::refusal::{Refusal, Refused};
+use crate::kernel::nf_tables::{commit, dump};
 use crate::lang::iptables::parse::{self, Action, Machine, Reading, TableText, Wrong};
 use crate::lang::iptables::rule::{Chain, Table};
-use crate::lang::iptables::{builtin, from_legacy, from_nft, to_legacy, to_nft};
+use crate::lang::iptables::{builtin, from_legacy, from_nft, print, save, to_legacy, to_nft};
 use crate::model::command::{Command, What};
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::LegacyVerdict;
 use crate::model::{Family, Ruleset};
+use crate::stage::legacy;
 
 /// Why nothing was changed.
 #[derive(Debug)]
@@ -60,38 +62,78 @@ pub struct Compiled {
     pub generation: u32,
 }
 
-impl Compiled {
-    /// The kernel's refusals, put on the text.
-    pub fn wrongs(&self, refusals: &[Refusal]) -> Vec<Wrong> {
-        let whole = (0, usize::MAX);
-        refusals
-            .iter()
-            .map(|refusal| {
-                let (start, end) = self.spans.get(refusal.command).copied().unwrap_or(whole);
-                let why = match self.commands.get(refusal.command) {
-                    Some(command) => refusal.explain(command),
-                    None => refusal.to_string(),
-                };
-                Wrong::new(start, end, why)
-            })
-            .collect()
-    }
+/// The kernel's refusals of commands, put on the text that they were made from.
+pub fn wrongs(commands: &[Command], spans: &[(usize, usize)], refusals: &[Refusal]) -> Vec<Wrong> {
+    let whole = (0, usize::MAX);
+    refusals
+        .iter()
+        .map(|refusal| {
+            let (start, end) = spans.get(refusal.command).copied().unwrap_or(whole);
+            let why = match commands.get(refusal.command) {
+                Some(command) => refusal.explain(command),
+                None => refusal.to_string(),
+            };
+            Wrong::new(start, end, why)
+        })
+        .collect()
 }
 
 /// Read a text and compare it with the ruleset as it is now.
 pub fn compile_nft(text: &str, family: Family, reading: Reading) -> Result<Compiled, Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    let machine = machine(&Ruleset::default());
+    let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
+    if let Some(compiled) = single(&mut socket, family, &texts)? {
+        return Ok(compiled);
+    }
     let ruleset =
         load::load(&mut socket, ReadElements::Anonymous).map_err(|error| other(&error))?;
-    let machine = machine(&ruleset);
-    let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let (commands, spans) = commands(&ruleset, family, &texts)?;
     Ok(Compiled {
         commands,
         spans,
         generation: ruleset.generation,
     })
+}
+
+/// A text about single rules, for which only their chains are read; nothing when it is about more.
+fn single(
+    socket: &mut Socket,
+    family: Family,
+    texts: &[TableText],
+) -> Result<Option<Compiled>, Failure> {
+    const ROUNDS: usize = 20;
+    let other = |error: KernelError| Failure::Other(error.to_string());
+    let [text] = texts else {
+        return Ok(None);
+    };
+    let Some(chains) = to_nft::single::chains(text) else {
+        return Ok(None);
+    };
+    for _ in 0..ROUNDS {
+        let generation = dump::generation(socket).map_err(other)?.id;
+        let wanted = chains.iter().map(|(name, rules)| (name, *rules));
+        let part = match load::part(socket, family, &text.name, wanted) {
+            Err(error) if error.is_transient() || error.errno() == Some(libc::ENOENT) => continue,
+            result => result.map_err(other)?,
+        };
+        if dump::generation(socket).map_err(other)?.id != generation {
+            continue;
+        }
+        // Without the table its chains are made, too.
+        let Some(table) = part else {
+            return Ok(None);
+        };
+        let made = to_nft::single::commands(family, text, &table, &mut 0)
+            .map_err(|wrong| Failure::Text(vec![wrong]))?;
+        return Ok(made.map(|(commands, spans)| Compiled {
+            commands,
+            spans,
+            generation,
+        }));
+    }
+    Ok(None)
 }
 
 /// Commands, and for each the bytes of the text that ask for it.
@@ -155,42 +197,129 @@ fn spans(text: &TableText, commands: &[Command]) -> Vec<(usize, usize)> {
     out
 }
 
-/// Apply a text to the legacy tables: one replacement per table, counters carried over.
-pub fn apply_legacy(
-    text: &str,
-    family: Family,
-    reading: Reading,
-    check: bool,
-) -> Result<(), Failure> {
+/// A text that is to be loaded at another time: it says the very same when it is read again, the kernel can hold what
+/// it says, and where the kernel can be asked it agrees.
+pub fn verify(text: &str, family: Family, legacy: bool, counters: bool) -> Result<(), Failure> {
+    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    let reading = Reading {
+        noflush: false,
+        counters,
+    };
+    let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
+    let ruleset = match legacy {
+        true => Ruleset::default(),
+        false => load::load(&mut socket, ReadElements::Anonymous).map_err(|error| other(&error))?,
+    };
+    let machine = machine(&ruleset);
+    let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
+    let mut again = Vec::new();
+    for one in &texts {
+        let table = parse::apply(one, empty(family, &one.name))
+            .map_err(|wrong| Failure::Text(vec![wrong]))?;
+        let cx = save::Context {
+            family,
+            names: &machine.names,
+        };
+        print::table(&table, &cx, print::Options { counters }, &mut again)
+            .map_err(|error| other(&error))?;
+        if legacy {
+            let table = to_legacy::table(&table).map_err(|error| other(&error))?;
+            blob::encode(&table).map_err(|error| other(&error))?;
+        }
+    }
+    let again = crate::model::text::from_bytes(&again);
+    let mut at = 0;
+    for (line, read) in text.lines().zip(again.lines()) {
+        if line != read {
+            let message = format!("this is read as `{read}`");
+            return Err(Failure::Text(vec![Wrong::new(
+                at,
+                at + line.len(),
+                message,
+            )]));
+        }
+        at += line.len() + 1;
+    }
+    if text.len() != again.len() {
+        return Err(Failure::Other("the text is not read to its end".to_owned()));
+    }
+    if legacy {
+        return Ok(());
+    }
+    let (commands, spans) = commands(&ruleset, family, &texts)?;
+    let check = commit::Options {
+        check: true,
+        ..commit::Options::default()
+    };
+    match commit::commit(&commands, check) {
+        Ok(_) => Ok(()),
+        Err(Refused::Commands(list)) => Err(Failure::Kernel(wrongs(&commands, &spans, &list))),
+        Err(refused) => Err(other(&refused)),
+    }
+}
+
+/// A text for legacy tables: one replacement per table.
+pub struct Legacy {
+    pub plan: legacy::Plan,
+    /// For each table, the bytes of the text that are about it.
+    pub spans: Vec<(usize, usize)>,
+    /// Keeps others from the tables until the plan is carried out.
+    _lock: XtablesLock,
+}
+
+impl Legacy {
+    /// A refusal, put on the text.
+    pub fn wrong(&self, refused: &legacy::Refused) -> Wrong {
+        let (start, end) = self.spans.get(refused.index).copied().unwrap_or_default();
+        Wrong::new(start, end, refused.to_string())
+    }
+}
+
+/// Read a text and compare it with the legacy tables as they are now, which are created where they are not there.
+pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Legacy, Failure> {
     let machine = machine(&Ruleset::default());
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let socket = LegacySocket::open(family).map_err(|error| other(&error))?;
-    let mut tables = Vec::new();
-    for one in &texts {
-        let now = socket.table(&one.name).map_err(|error| other(&error))?;
-        let wanted = parse::apply(one, from_legacy::table(&now))
+    let socket = LegacySocket::open(family).map_err(|error| match error.kind() {
+        std::io::ErrorKind::Unsupported => Failure::Other(format!(
+            "legacy tables of the family {family} are not supported; leave --backend out"
+        )),
+        _ => other(&error),
+    })?;
+    let mut compiled = Legacy {
+        _lock: legacy::lock().map_err(|error| other(&error))?,
+        plan: legacy::Plan::default(),
+        spans: Vec::new(),
+    };
+    for one in together(texts) {
+        let before = socket.blob(&one.name).map_err(|error| other(&error))?;
+        let now = blob::decode(family, &one.name, &before.info, &before.bytes)
+            .map_err(|error| other(&error))?;
+        let wanted = parse::apply(&one, from_legacy::table(&now))
             .map_err(|wrong| Failure::Text(vec![wrong]))?;
-        let legacy = to_legacy::table(&wanted).map_err(|error| other(&error))?;
-        let encoded = blob::encode(&legacy).map_err(|error| other(&error))?;
-        tables.push((one, encoded));
+        let wanted = to_legacy::table(&wanted).map_err(|error| other(&error))?;
+        let added = compiled.plan.add(before, wanted);
+        added.map_err(|error| other(&error))?;
+        compiled
+            .spans
+            .push(match (one.actions.first(), one.actions.last()) {
+                (Some((_, start, _)), Some((.., end))) => (*start, *end),
+                _ => (0, 0),
+            });
     }
-    if check {
-        return Ok(());
+    Ok(compiled)
+}
+
+/// Each table once: a text may come back to one (single commands do), and it is replaced once.
+fn together(texts: Vec<TableText>) -> Vec<TableText> {
+    let mut merged: Vec<TableText> = Vec::new();
+    for one in texts {
+        match merged.iter_mut().find(|there| there.name == one.name) {
+            // What stands before a table that is emptied does not count.
+            Some(there) if one.flush => *there = one,
+            Some(there) => there.actions.extend(one.actions),
+            None => merged.push(one),
+        }
     }
-    for (one, encoded) in tables {
-        let span = match (one.actions.first(), one.actions.last()) {
-            (Some((_, start, _)), Some((.., end))) => (*start, *end),
-            _ => (0, 0),
-        };
-        let refused = |error: std::io::Error| {
-            let message = format!("the kernel refuses table {}: {error}", one.name);
-            Failure::Kernel(vec![Wrong::new(span.0, span.1, message)])
-        };
-        socket.replace(&one.name, &encoded).map_err(refused)?;
-        socket
-            .add_counters(&one.name, &encoded.counters)
-            .map_err(refused)?;
-    }
-    Ok(())
+    merged
 }

@@ -7,6 +7,7 @@ pub mod beside;
 pub mod case;
 pub mod changes;
 pub mod compile;
+pub mod ipset;
 pub mod iptables;
 pub mod live;
 pub mod names;

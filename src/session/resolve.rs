@@ -4,7 +4,7 @@ use crate::kernel::machine;
 use crate::lang::nft::compile::Resolve;
 use crate::model::names::{Zone, parse_number_table};
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
@@ -12,8 +12,8 @@ use std::os::unix::fs::MetadataExt;
 /// Reads each file when its first name is asked for.
 #[derive(Default)]
 pub struct Machine {
-    services: OnceCell<HashMap<String, u16>>,
-    protocols: OnceCell<HashMap<String, u8>>,
+    services: OnceCell<BTreeMap<String, u16>>,
+    protocols: OnceCell<BTreeMap<String, u8>>,
     tables: [OnceCell<BTreeMap<u32, String>>; 4],
 }
 
@@ -24,18 +24,11 @@ impl Machine {
 
     /// The names of services in their order, for somebody who writes one.
     pub fn service_names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.services().keys().cloned().collect();
-        names.sort_unstable();
-        names
+        self.services().keys().cloned().collect()
     }
 
-    fn services(&self) -> &HashMap<String, u16> {
-        self.services.get_or_init(|| {
-            names_and_numbers("/etc/services")
-                .into_iter()
-                .filter_map(|(name, port)| Some((name, u16::try_from(port).ok()?)))
-                .collect()
-        })
+    fn services(&self) -> &BTreeMap<String, u16> {
+        self.services.get_or_init(machine::services)
     }
 
     /// The number of a name in a file of iproute2's form.
@@ -49,27 +42,6 @@ impl Machine {
             .find(|(_, known)| *known == name)
             .map(|(number, _)| *number)
     }
-}
-
-/// Lines of a name, a number, and other names: `/etc/protocols`, `/etc/services` (`80/tcp`).
-fn names_and_numbers(path: &str) -> HashMap<String, u32> {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let mut table = HashMap::new();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        let (Some(name), Some(number)) = (words.next(), words.next()) else {
-            continue;
-        };
-        let digits = number.split('/').next().unwrap_or_default();
-        let Ok(number) = digits.parse::<u32>() else {
-            continue;
-        };
-        for name in std::iter::once(name).chain(words) {
-            table.entry(name.to_owned()).or_insert(number);
-        }
-    }
-    table
 }
 
 fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
@@ -124,12 +96,7 @@ impl Resolve for Machine {
     }
 
     fn protocol(&self, name: &str) -> Option<u8> {
-        let table = self.protocols.get_or_init(|| {
-            names_and_numbers("/etc/protocols")
-                .into_iter()
-                .filter_map(|(name, number)| Some((name, u8::try_from(number).ok()?)))
-                .collect()
-        });
+        let table = self.protocols.get_or_init(machine::protocol_numbers);
         // The words of the language itself need no file.
         table
             .get(name)

@@ -6,13 +6,13 @@ use super::beside::Beside;
 use super::picture::{Command, Evidence, Picture, Progress, SessionEvent, SessionHandle, Source};
 use super::system;
 use crate::kernel::conntrack;
-use crate::kernel::ipset_elements;
+use crate::kernel::ipset;
 use crate::kernel::legacy;
 use crate::kernel::machine;
 use crate::kernel::netlink::{Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, LoadError, ReadElements};
 use crate::kernel::route;
-use crate::model::{Family, Network, Snapshot};
+use crate::model::{Family, Network, Ruleset, Snapshot};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ pub fn take(netns: Option<String>) -> Result<Snapshot, LoadError> {
         missing.push(format!("connections: {error}"));
         Vec::new()
     });
-    let ipsets = ipset_elements::read_ipsets().unwrap_or_else(|error| {
+    let ipsets = ipset::read_ipsets().unwrap_or_else(|error| {
         missing.push(format!("ipsets: {error}"));
         Vec::new()
     });
@@ -182,7 +182,10 @@ pub fn start(path: &Path, snapshot: Snapshot) -> SessionHandle {
             host: snapshot.host,
             taken: snapshot.taken,
         },
-        ruleset: Arc::new(snapshot.ruleset.clone()),
+        ruleset: Arc::new(Ruleset {
+            legacy: system::shown(&snapshot.legacy),
+            ..snapshot.ruleset.clone()
+        }),
         network: snapshot.network,
         names: Arc::new(snapshot.names),
         rates: Arc::default(),

@@ -1,7 +1,9 @@
 //! What else decides about packets and tells nobody when it changes: sysctls, legacy tables, hook functions.
 
 use crate::kernel::{hooks, legacy, sysctl};
-use crate::model::Network;
+use crate::lang::iptables::as_nft;
+use crate::model::xtables::rule::LegacyTable;
+use crate::model::{Family, Network, Table};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -30,6 +32,38 @@ pub fn read(network: &mut Network) -> Vec<String> {
         &mut missing,
     );
     missing
+}
+
+/// Tables of the legacy backends, as they are shown.
+#[derive(Default)]
+pub struct Legacy {
+    read: Vec<LegacyTable>,
+    pub shown: Vec<Arc<Table>>,
+}
+
+impl Legacy {
+    /// Read those whose names `network` has; none is created by that.
+    pub fn read(&mut self, network: &Network, missing: &mut Vec<String>) {
+        let mut tables = Vec::new();
+        if !network.legacy_tables.is_empty() {
+            for family in [Family::Ip, Family::Ip6, Family::Arp] {
+                match legacy::read_tables(family) {
+                    Ok(read) => tables.extend(read),
+                    Err(error) => missing.push(format!("legacy {family} tables: {error}")),
+                }
+            }
+        }
+        if tables != self.read {
+            self.shown = shown(&tables);
+            self.read = tables;
+        }
+    }
+}
+
+/// Legacy tables as parts of a picture.
+pub fn shown(tables: &[LegacyTable]) -> Vec<Arc<Table>> {
+    let shown = tables.iter().map(|table| Arc::new(as_nft::table(table)));
+    shown.collect()
 }
 
 fn put<T: PartialEq, E: std::fmt::Display>(

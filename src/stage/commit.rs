@@ -21,7 +21,8 @@ use crate::kernel::netlink::KernelError;
 use crate::kernel::nf_tables::commit as kernel;
 use crate::kernel::nf_tables::load::LoadError;
 use crate::kernel::nf_tables::refusal::{Refusal, Refused};
-use crate::model::command::Command;
+use crate::model::command::{Command, Place, Take, What};
+use crate::model::ipset::IpSetChange;
 use crate::model::set::flags;
 use crate::model::{Elements, Ruleset};
 use std::sync::Arc;
@@ -209,7 +210,15 @@ fn carry_out(
         other => CommitError::Kernel(other),
     };
     let mut watch = Watch::new().map_err(CommitError::from)?;
-    let scope = Scope::of(commands, &watch.tables().map_err(CommitError::from)?);
+    let tables = watch.tables().map_err(CommitError::from)?;
+    let mut scope = Scope::of(commands, &tables);
+    if options.reviewed.is_none() {
+        scope = scope.narrowed(commands, &tables);
+    }
+    let compiled = options.compiled_at.is_some() && !options.check;
+    if compiled && !waits && routes.is_none() && adds_rules_only(commands, &scope) {
+        return Ok(add_rules(commands, &mut watch, &scope, options)?);
+    }
     let mut before = watch.read(&scope).map_err(CommitError::from)?;
     if options
         .compiled_at
@@ -245,7 +254,7 @@ fn carry_out(
     let fail = |error: CommitError, beside: &[Step]| {
         let mut left = Vec::new();
         for step in beside.iter().rev() {
-            left.extend(step.undo().err());
+            left.extend(step.undo().1);
         }
         match left.is_empty() {
             true => RouteError::from(cancel(error)),
@@ -269,7 +278,7 @@ fn carry_out(
                     guard.refused();
                 }
                 forget(entry);
-                return Err(refused.into());
+                return Err(StepError::Refused(refused));
             }
             beside.push(step);
         }
@@ -335,14 +344,87 @@ fn carry_out(
     Err(fail(CommitError::Restless, &beside))
 }
 
-/// Why routes were not changed.
+/// Whether all that the commands do is undone by deleting the rules that they make.
+fn adds_rules_only(commands: &[Command], scope: &Scope) -> bool {
+    let adds = |command: &Command| match &command.what {
+        What::MakeRule(rule) => !matches!(rule.place, Place::Replace(_)),
+        _ => false,
+    };
+    matches!(scope, Scope::Chains(_)) && commands.iter().all(adds)
+}
+
+/// Make rules where nobody waits for a confirmation: their handles take them back, and the chains need not be read,
+/// however long they are.
+fn add_rules(
+    commands: &[Command],
+    watch: &mut Watch,
+    scope: &Scope,
+    options: &Options<'_>,
+) -> Result<Committed, CommitError> {
+    let known = options.compiled_at.unwrap_or(watch.generation);
+    if known != watch.generation {
+        return Err(CommitError::Stale);
+    }
+    let mut done = Committed::default();
+    let none = Scope::of(&[], &[]);
+    done.entry = begin(commands.len(), options, &none, &mut done.warnings);
+    fault::point("program:before-commit");
+    let outcome = match restore::pinned(watch, scope, commands, true) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            forget(done.entry);
+            return Err(match error {
+                Refused::Moved => CommitError::Stale,
+                Refused::Commands(refusals) => CommitError::Refused {
+                    refusals,
+                    commands: commands.to_vec(),
+                },
+                other => CommitError::Kernel(other),
+            });
+        }
+    };
+    fault::point("program:committed");
+    let mut inverse = Vec::new();
+    for (index, handle) in &outcome.handles {
+        if let Some(command) = commands.get(*index)
+            && let What::MakeRule(rule) = &command.what
+        {
+            inverse.push(Command {
+                what: What::TakeRule(Take::Delete, rule.chain.clone(), *handle),
+                ..command.clone()
+            });
+        }
+    }
+    let mut steps = options.steps.clone();
+    steps.push(Step::Nf(inverse));
+    if let Some(entry) = done.entry
+        && let Err(error) = journal::finish(
+            entry,
+            outcome.generation,
+            Fate::Kept,
+            (&done.before, &done.after),
+            &steps,
+        )
+    {
+        done.warnings
+            .push(format!("the journal was not written: {error}"));
+    }
+    (done.generation, done.handles) = (outcome.generation, outcome.handles);
+    Ok(done)
+}
+
+/// Why something beside the ruleset was not changed.
 #[derive(Debug, Error)]
-pub enum RouteError {
+pub enum StepError<E> {
     #[error(transparent)]
     Commit(#[from] CommitError),
-    #[error(transparent)]
-    Refused(#[from] super::route::Refused),
+    #[error("{0}")]
+    Refused(E),
 }
+
+pub type RouteError = StepError<super::route::Refused>;
+pub type IpSetError = StepError<super::ipset::Refused>;
+pub type LegacyError = StepError<super::legacy::Refused>;
 
 /// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
 /// and into the same journal as commits of the ruleset.
@@ -350,31 +432,69 @@ pub fn run_routes(
     plan: super::route::Plan,
     options: &Options<'_>,
 ) -> Result<Committed, RouteError> {
+    let (count, step) = (plan.changes.len(), Step::Routes(plan.before.clone()));
+    run_step(count, step, options, || {
+        super::route::apply(plan, false).map(drop)
+    })
+}
+
+/// Replace legacy tables, all or none of them, likewise. The caller holds the lock of legacy tables since it read
+/// them for the plan.
+pub fn run_legacy(
+    plan: &super::legacy::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, LegacyError> {
+    let step = Step::Legacy(plan.saved());
+    run_step(plan.len(), step, options, || super::legacy::apply(plan))
+}
+
+/// Change ipsets, all changes or none, likewise.
+pub fn run_ipsets(
+    changes: &[IpSetChange],
+    saved: super::ipset::Saved,
+    options: &Options<'_>,
+) -> Result<Committed, IpSetError> {
+    let step = Step::IpSets(saved.clone());
+    run_step(changes.len(), step, options, || {
+        super::ipset::apply(changes, &saved)
+    })
+}
+
+/// Do something that is no transaction of nf_tables: `step` takes it back, `apply` does it or leaves all as it was.
+fn run_step<E>(
+    count: usize,
+    step: Step,
+    options: &Options<'_>,
+    apply: impl FnOnce() -> Result<(), E>,
+) -> Result<Committed, StepError<E>> {
     if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
         return Err(CommitError::Window(Box::new(window)).into());
     }
     let mut done = Committed::default();
-    if plan.changes.is_empty() {
+    if count == 0 {
         return Ok(done);
     }
     // No table of the ruleset is touched.
     let scope = Scope::of(&[], &[]);
-    let options = Options {
-        steps: vec![Step::Routes(plan.before.clone())],
+    let mut options = Options {
+        steps: vec![step],
         ..options.clone()
     };
-    let count = plan.changes.len();
     done.entry = begin(count, &options, &scope, &mut done.warnings);
+    fault::point("program:before-guard");
     let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
         .inspect_err(|_| forget(done.entry))
         .map_err(CommitError::from)?;
-    if let Err(refused) = super::route::apply(plan, false) {
+    fault::point("program:before-commit");
+    if let Err(refused) = apply() {
         if let Some(guard) = guard {
             guard.refused();
         }
         forget(done.entry);
-        return Err(refused.into());
+        return Err(StepError::Refused(refused));
     }
+    fault::point("program:committed");
+    options.steps.iter_mut().for_each(Step::done);
     let detach = options.hold == Hold::Detached || options.limited.is_some();
     match guard.map(|guard| guard.committed(detach)).transpose() {
         Ok(guard) => done.guard = guard,
@@ -382,14 +502,9 @@ pub fn run_routes(
     }
     let waits = options.confirm.is_some() || options.limited.is_some();
     let fate = if waits { Fate::Waiting } else { Fate::Kept };
+    let pictures = (&done.before, &done.after);
     if let Some(entry) = done.entry
-        && let Err(error) = journal::finish(
-            entry,
-            None,
-            fate,
-            (&done.before, &done.after),
-            &options.steps,
-        )
+        && let Err(error) = journal::finish(entry, None, fate, pictures, &options.steps)
     {
         done.warnings
             .push(format!("the journal was not written: {error}"));
@@ -422,6 +537,7 @@ fn begin(
         text,
         generation: None,
         scope: listed(scope),
+        chains: scope.chains(),
         undoes: None,
     };
     journal::begin(note)
@@ -470,6 +586,7 @@ fn stand_by(
         why: options.why.clone(),
         limited,
         scope: listed(scope),
+        chains: scope.chains(),
         before: before.clone(),
         after: None,
         steps: options.steps.clone(),

@@ -51,6 +51,9 @@ pub struct Entry {
     pub generation: Option<u32>,
     /// None: all tables.
     pub scope: Option<Vec<(Family, Name)>>,
+    /// The chains, if it is only about the rules of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<(Family, Name, Name)>,
     pub fate: Fate,
     /// The commit that this one takes back.
     pub undoes: Option<u64>,
@@ -63,6 +66,7 @@ pub struct Note {
     pub text: String,
     pub generation: Option<u32>,
     pub scope: Option<Vec<(Family, Name)>>,
+    pub chains: Vec<(Family, Name, Name)>,
     pub undoes: Option<u64>,
 }
 
@@ -158,6 +162,7 @@ pub fn begin(note: Note) -> io::Result<u64> {
         boot: boot(),
         generation: note.generation,
         scope: note.scope,
+        chains: note.chains,
         fate: Fate::Begun,
         undoes: note.undoes,
     })?;

@@ -13,7 +13,9 @@ pub mod commit;
 pub mod content;
 mod fault;
 pub mod guard;
+pub mod ipset;
 pub mod journal;
+pub mod legacy;
 pub mod make;
 pub mod plan;
 pub mod route;
@@ -26,29 +28,60 @@ use crate::kernel::nf_tables;
 use crate::model::command::Command;
 use serde::{Deserialize, Serialize};
 
-/// Something that was done beside the tables under guard, by what takes it back.
+/// Something that was done beside the tables of nf_tables under guard, by what takes it back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
     Nf(Vec<Command>),
     /// Places of the routing tables, as they were. Taking them back may be repeated.
     Routes(Vec<route::Saved>),
+    /// Legacy tables before and after. Taking them back may be repeated.
+    Legacy(Vec<legacy::Saved>),
+    /// Sets of ipset before and after. Taking them back may be repeated.
+    IpSets(ipset::Saved),
 }
 
 impl Step {
-    /// Take it back: how much there was to take back; a sentence when that is not possible.
-    pub fn undo(&self) -> Result<usize, String> {
+    /// Take it back: how much there was to take back, and what could not be, a sentence each.
+    pub fn undo(&self) -> (usize, Vec<String>) {
+        let failed = |why: String| (0, vec![why]);
         match self {
-            Step::Nf(commands) => nf_tables::commit::commit(commands, Default::default())
-                .map(|_| commands.len())
-                .map_err(|error| error.to_string()),
-            Step::Routes(saved) => {
-                let undone = route::undo(saved).map_err(|error| error.to_string())?;
-                if undone.failed.is_empty() {
-                    Ok(undone.restored)
-                } else {
-                    Err(undone.to_string())
-                }
-            }
+            Step::Nf(commands) => match nf_tables::commit::commit(commands, Default::default()) {
+                Ok(_) => (commands.len(), Vec::new()),
+                Err(error) => failed(error.to_string()),
+            },
+            Step::Routes(saved) => match route::undo(saved) {
+                Ok(undone) if undone.failed.is_empty() => (undone.restored, Vec::new()),
+                Ok(undone) => (undone.restored, vec![undone.to_string()]),
+                Err(error) => failed(error.to_string()),
+            },
+            Step::Legacy(saved) => match legacy::undo(saved) {
+                Ok(undone) => undone,
+                Err(error) => failed(error.to_string()),
+            },
+            Step::IpSets(saved) => match saved.undo() {
+                Ok(undone) => undone,
+                Err(error) => failed(error.to_string()),
+            },
+        }
+    }
+
+    /// All steps, in reverse.
+    pub fn undo_all(steps: &[Step]) -> (usize, Vec<String>) {
+        let (mut count, mut left) = (0, Vec::new());
+        for step in steps.iter().rev() {
+            let (some, sentences) = step.undo();
+            count += some;
+            left.extend(sentences);
+        }
+        (count, left)
+    }
+
+    /// It was done just now: keep what the kernel made of it, where that counts for taking it back.
+    pub fn done(&mut self) {
+        match self {
+            Step::Legacy(saved) => saved.iter_mut().for_each(legacy::Saved::done),
+            Step::IpSets(saved) => saved.done(),
+            Step::Nf(_) | Step::Routes(_) => {}
         }
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! May use `lang` for the text. Compiling the language is the caller's: it hands in what checks and what reads a text.
 
+pub mod iptables;
+
 use super::guard::state::write_whole;
 use super::plan::{self, Plan};
 use crate::kernel::nf_tables::decode;
@@ -69,13 +71,7 @@ fn place_below(root: &Path) -> Result<PathBuf, SaveError> {
     if let Some(path) = variable {
         return Ok(at(&path));
     }
-    let release = fs::read_to_string(at("/etc/os-release")).unwrap_or_default();
-    let words = |key: &str| -> Vec<String> {
-        let line = release.lines().find_map(|line| line.strip_prefix(key));
-        let line = line.unwrap_or_default().trim_matches(['"', '\'']);
-        line.split_whitespace().map(str::to_owned).collect()
-    };
-    for word in words("ID=").into_iter().chain(words("ID_LIKE=")) {
+    for word in distribution(root) {
         let path = match word.as_str() {
             "debian" | "ubuntu" | "arch" | "void" => "/etc/nftables.conf",
             "rhel" | "fedora" | "centos" => "/etc/sysconfig/nftables.conf",
@@ -100,6 +96,17 @@ fn place_below(root: &Path) -> Result<PathBuf, SaveError> {
         .map(at)
         .find(|path| path.exists())
         .ok_or_else(|| SaveError::NoPlace("no nftables service was found".into()))
+}
+
+/// The names of this distribution and of those it is like, the closest first.
+fn distribution(root: &Path) -> Vec<String> {
+    let release = fs::read_to_string(root.join("etc/os-release")).unwrap_or_default();
+    let words = |key: &str| -> Vec<String> {
+        let line = release.lines().find_map(|line| line.strip_prefix(key));
+        let line = line.unwrap_or_default().trim_matches(['"', '\'']);
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    words("ID=").into_iter().chain(words("ID_LIKE=")).collect()
 }
 
 /// The file of `ExecStart=/usr/sbin/nft -f FILE`.
@@ -174,10 +181,15 @@ pub fn save(
     check: impl FnOnce(&str) -> Result<(), String>,
 ) -> Result<Saved, SaveError> {
     let path = path.map_or_else(place, |path| Ok(path.to_owned()))?;
-    // A link stays a link: what it leads to is replaced.
-    let path = fs::canonicalize(&path).unwrap_or(path);
-    let (text, mut notes) = text(ruleset, names)?;
+    let (text, notes) = text(ruleset, names)?;
     check(&text).map_err(SaveError::Refused)?;
+    put(&path, text.as_bytes(), notes, 0o755)
+}
+
+/// Put a text in the place of a file: whole or not at all, with a copy of what was there. `mode` is for a new file.
+fn put(path: &Path, text: &[u8], mut notes: Vec<String>, mode: u32) -> Result<Saved, SaveError> {
+    // A link stays a link: what it leads to is replaced.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let wrong = |error: io::Error| SaveError::Write {
         path: path.clone(),
         error,
@@ -187,7 +199,7 @@ pub fn save(
         (Err(error), _) if error.kind() == io::ErrorKind::NotFound => (None, None),
         (Err(error), _) | (_, Err(error)) => return Err(wrong(error)),
     };
-    if old.as_deref() == Some(text.as_bytes()) {
+    if old.as_deref() == Some(text) {
         return Ok(Saved {
             path,
             backup: None,
@@ -197,7 +209,7 @@ pub fn save(
     }
     let mode = meta
         .as_ref()
-        .map_or(0o755, |meta| meta.permissions().mode() & 0o7777);
+        .map_or(mode, |meta| meta.permissions().mode() & 0o7777);
     let mut backup = None;
     if let Some(old) = &old {
         let copy = backup_name(&path);
@@ -210,7 +222,7 @@ pub fn save(
         }
         backup = Some(copy);
     }
-    let written = write_whole(&path, text.as_bytes(), mode).and_then(|()| match &meta {
+    let written = write_whole(&path, text, mode).and_then(|()| match &meta {
         Some(meta) => std::os::unix::fs::chown(&path, Some(meta.uid()), Some(meta.gid())),
         None => Ok(()),
     });

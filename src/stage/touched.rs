@@ -8,10 +8,10 @@ use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::dump;
 use crate::kernel::nf_tables::events::{Event, Events};
 use crate::kernel::nf_tables::load::{self, LoadError};
-use crate::model::command::{Command, Key, What};
-use crate::model::{Elements, Family, Ruleset, Table};
+use crate::model::command::{Command, Key, What, split_pending};
+use crate::model::{Elements, Family, Name, Ruleset, Table};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +24,28 @@ const ATTEMPTS: usize = 400;
 pub enum Scope {
     All,
     Tables(HashSet<TableKey>),
+    /// Only the rules of these chains.
+    Chains(Chains),
+}
+
+/// Chains whose rules a change is about, by table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chains {
+    tables: HashSet<TableKey>,
+    chains: BTreeSet<(Family, Name, Name)>,
+}
+
+impl FromIterator<(Family, Name, Name)> for Chains {
+    fn from_iter<T: IntoIterator<Item = (Family, Name, Name)>>(list: T) -> Chains {
+        let chains: BTreeSet<_> = list.into_iter().collect();
+        Chains {
+            tables: chains
+                .iter()
+                .map(|(family, table, _)| (*family, table.clone()))
+                .collect(),
+            chains,
+        }
+    }
 }
 
 impl Scope {
@@ -62,7 +84,9 @@ impl Scope {
     pub fn contains(&self, family: Family, table: &str) -> bool {
         match self {
             Scope::All => true,
-            Scope::Tables(tables) => tables.contains(&(family, table.into())),
+            Scope::Tables(tables) | Scope::Chains(Chains { tables, .. }) => {
+                tables.contains(&(family, table.into()))
+            }
         }
     }
 
@@ -70,8 +94,47 @@ impl Scope {
     pub fn tables(&self) -> Option<&HashSet<TableKey>> {
         match self {
             Scope::All => None,
-            Scope::Tables(tables) => Some(tables),
+            Scope::Tables(tables) | Scope::Chains(Chains { tables, .. }) => Some(tables),
         }
+    }
+
+    /// The chains, where it is about no more than rules of them.
+    pub fn chains(&self) -> Vec<(Family, Name, Name)> {
+        match self {
+            Scope::Chains(chains) => chains.chains.iter().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// As it is kept on disk: the tables (none for all), and the chains if it is only about these.
+    pub fn kept(tables: Option<&[TableKey]>, chains: &[(Family, Name, Name)]) -> Scope {
+        match (tables, chains) {
+            (None, _) => Scope::All,
+            (Some(_), [_, ..]) => Scope::Chains(chains.iter().cloned().collect()),
+            (Some(tables), []) => Scope::Tables(tables.iter().cloned().collect()),
+        }
+    }
+
+    /// No more than the chains whose rules the commands change, where they change nothing else: a rule of a table
+    /// with thousands of chains is changed without reading them.
+    pub fn narrowed(self, commands: &[Command], tables: &[Table]) -> Scope {
+        let mut chains = Vec::new();
+        for command in commands {
+            let chain = match &command.what {
+                What::MakeRule(rule) => rule.chain.clone(),
+                What::TakeRule(_, chain, _) => chain.clone(),
+                What::FlushRules(Some(chain)) => chain.clone(),
+                _ => return self,
+            };
+            let there = tables
+                .iter()
+                .any(|table| table.family == command.family && table.name == command.table);
+            if !there || split_pending(&chain).is_some() {
+                return self;
+            }
+            chains.push((command.family, command.table.clone(), chain));
+        }
+        Scope::Chains(chains.into_iter().collect())
     }
 }
 
@@ -168,6 +231,7 @@ impl Watch {
                         return Ok(Ruleset {
                             generation: self.generation,
                             tables,
+                            ..Ruleset::default()
                         });
                     }
                 }
@@ -199,6 +263,18 @@ impl Watch {
 
     fn attempt(&mut self, scope: &Scope) -> Result<Vec<Arc<Table>>, KernelError> {
         let socket = &mut self.socket;
+        if let Scope::Chains(Chains { tables, chains }) = scope {
+            let mut parts = Vec::new();
+            for (family, name) in tables {
+                let of = chains
+                    .iter()
+                    .filter(|(of, table, _)| of == family && table == name)
+                    .map(|(.., chain)| (chain, true));
+                let part = retry(|| load::part(socket, *family, name, of.clone()))?;
+                parts.extend(part.map(Arc::new));
+            }
+            return Ok(parts);
+        }
         let mut tables = retry(|| load::skeleton(socket))?;
         tables.retain(|table| scope.contains(table.family, &table.name));
         for table in &mut tables {

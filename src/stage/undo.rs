@@ -1,5 +1,6 @@
 //! Taking back the last commits of the journal, one after the other.
 
+use super::Step;
 use super::guard::{Restored, restore};
 use super::journal::{self, Entry, Fate, Kept, Note};
 use super::touched::{Scope, Watch};
@@ -37,10 +38,7 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         after,
         steps,
     } = journal::kept(number).map_err(|error| UndoError::Gone(number, error))?;
-    let scope = match &entry.scope {
-        None => Scope::All,
-        Some(tables) => Scope::Tables(tables.iter().cloned().collect()),
-    };
+    let scope = Scope::kept(entry.scope.as_deref(), &entry.chains);
     let wrong = |why: String| UndoError::Restore(number, why);
     let mut watch = Watch::new().map_err(|error| wrong(error.to_string()))?;
     let now = watch
@@ -52,6 +50,7 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         text: format!("takes back: {}", entry.text),
         generation: None,
         scope: entry.scope.clone(),
+        chains: entry.chains.clone(),
         undoes: Some(number),
     };
     let own = journal::begin(note).ok();
@@ -64,12 +63,9 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
             return Err(wrong(why));
         }
     };
-    for step in steps.iter().rev() {
-        match step.undo() {
-            Ok(count) => restored.commands += count,
-            Err(why) => restored.left.push(why),
-        }
-    }
+    let (taken_back, left) = Step::undo_all(&steps);
+    restored.commands += taken_back;
+    restored.left.extend(left);
     let then = watch
         .read(&scope)
         .map_err(|error| wrong(error.to_string()))?;

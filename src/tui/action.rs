@@ -180,6 +180,7 @@ actions! {
     ToTree         "to-tree"           "tree"           7 false "give the focus to the tree";
     Zoom           "details"           "details"        5 true  "show the details of this line on the whole body; again to return";
     Sort           "sort"              "sort"          14 true  "order rules by place, rate, packets or bytes";
+    Syntax         "syntax"            "syntax"        15 true  "show rules of iptables in its own words, or as nft writes them";
     CopyText       "copy"              "copy"          16 true  "copy this rule or element (over SSH too, by OSC 52)";
     CopyHandle     "copy-handle"       "copy handle"    0 true  "copy the handle of this rule";
     Lookup         "lookup"            "lookup"         4 true  "ask the kernel which route an address takes";

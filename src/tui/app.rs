@@ -237,7 +237,7 @@ impl State {
             }
             Action::Search | Action::NextPane | Action::PreviousPane => match &self.picture {
                 Some(picture) => {
-                    self.screen != Screen::Explore || !picture.ruleset.tables.is_empty()
+                    self.screen != Screen::Explore || picture.ruleset.shown().next().is_some()
                 }
                 None => false,
             },
@@ -288,6 +288,7 @@ impl State {
             | Action::Back
             | Action::ToTree
             | Action::Zoom
+            | Action::Syntax
             | Action::Sort => {
                 self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
             }
@@ -447,6 +448,7 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
+        Answer::Services(index) => state.explore.services.index = Some(index),
         Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
         Answer::Flow { ticket, seen } => {
             screen::flow::update::answered(state, ticket, seen, effects);

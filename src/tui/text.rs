@@ -2,6 +2,8 @@
 
 use crate::kernel::nf_tables::decode;
 use crate::lang::english;
+use crate::lang::iptables::save::Context;
+use crate::lang::iptables::{self, from_nft};
 use crate::lang::nft::delinearize::{self, TableView};
 use crate::lang::nft::facts;
 use crate::model::{Chain, ElementList, Family, Name, Names, Rule, Set, Table};
@@ -22,6 +24,8 @@ pub struct References {
 pub struct Printer {
     view: TableView,
     names: Arc<Names>,
+    /// Its rules are in the iptables language.
+    iptables: bool,
 }
 
 impl fmt::Debug for Printer {
@@ -40,6 +44,7 @@ impl Printer {
         Printer {
             view: TableView::new(table),
             names: names.clone(),
+            iptables: from_nft::is_of_iptables(table),
         }
     }
 
@@ -51,6 +56,43 @@ impl Printer {
     /// The rule in nft syntax, on one line, without its handle.
     pub fn rule(&self, rule: Rule<'_>) -> String {
         facts::rule_text(&self.view, &self.names, rule)
+    }
+
+    /// Whether the table is one of iptables.
+    pub fn is_iptables(&self) -> bool {
+        self.iptables
+    }
+
+    /// The rule as `iptables -S` prints it, without `-A CHAIN`; nothing where iptables has no words for it.
+    pub fn iptables(&self, rule: Rule<'_>) -> Option<String> {
+        if !self.iptables {
+            return None;
+        }
+        let table = &self.view.table;
+        let read = from_nft::rule(table, rule).ok()?;
+        let cx = Context {
+            family: table.family,
+            names: &self.names,
+        };
+        let mut text = String::new();
+        iptables::print::rule(&read, &cx, &mut text);
+        Some(text.trim_start().to_owned())
+    }
+
+    /// The rule in the language that it was written in, unless `nft` is asked for.
+    pub fn shown(&self, rule: Rule<'_>, nft: bool) -> String {
+        let own = if nft { None } else { self.iptables(rule) };
+        own.unwrap_or_else(|| self.rule(rule))
+    }
+
+    /// All that a search for words of the rule looks at.
+    pub fn searched(&self, rule: Rule<'_>) -> String {
+        let mut text = self.rule(rule);
+        if let Some(own) = self.iptables(rule) {
+            text.push(' ');
+            text.push_str(&own);
+        }
+        text
     }
 
     /// The rule without counters and other state: what a change of it starts from.

@@ -200,6 +200,7 @@ pub fn ruleset() -> Ruleset {
                 vec![],
             ),
         ],
+        ..Ruleset::default()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::xtables::rule::{
     Header, LegacyChain, LegacyPolicy, LegacyRule, LegacyTable, LegacyTarget, LegacyVerdict,
 };
 use crate::model::{Family, Name};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// `NF_INET_NUMHOOKS`; arp has fewer, bridges have as many and `brouting`.
@@ -40,7 +41,7 @@ pub enum BlobError {
 }
 
 /// `struct ipt_getinfo` without the name: where chains begin and end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// One bit per hook.
     pub valid_hooks: u32,
@@ -49,6 +50,14 @@ pub struct Info {
     pub num_entries: u32,
     /// bytes
     pub size: u32,
+}
+
+/// The bytes of a table as the kernel gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blob {
+    pub info: Info,
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
 }
 
 /// The names of built-in chains by hook number.

@@ -29,7 +29,7 @@ pub fn layout(family: Family) -> Option<Layout> {
             size: 168,
         }),
         Family::Arp => Some(Layout {
-            offsets: 168,
+            offsets: 164,
             counters: 176,
             size: 192,
         }),

@@ -1,12 +1,14 @@
 //! The legacy backends: `ip_tables`, `ip6_tables`, `arp_tables`, by getsockopt and setsockopt.
 //!
-//! `names` asks which tables exist without creating any; `sockopt` speaks to the kernel; `blob` and `layout`
+//! `lock` keeps other programs away; `names` asks which tables exist without creating any; `sockopt` speaks to the kernel; `blob` and `layout`
 //! are pure: bytes of a table to plain rules and back. May use `model` and the codecs beside it.
 
 pub mod blob;
 mod layout;
+mod lock;
 mod names;
 pub mod sockopt;
 
+pub use lock::XtablesLock;
 pub use names::read_legacy_tables;
 pub use sockopt::{LegacyError, read_table, read_tables};

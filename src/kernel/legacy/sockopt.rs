@@ -3,7 +3,7 @@
 //! Reading a table that does not exist creates it, and then its hooks exist: [`read_tables`] asks only for those
 //! that are there. A replacement is atomic; the counters of the old table come back with it. May use `model`.
 
-use super::blob::{self, BlobError, Encoded, HOOKS, Info, hook_names};
+use super::blob::{self, Blob, BlobError, HOOKS, Info, hook_names};
 use super::names::read_legacy_tables;
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::LegacyTable;
@@ -205,6 +205,17 @@ impl LegacySocket {
 
     /// Read a table; it must exist already, or it will.
     pub fn table(&self, table: &str) -> Result<LegacyTable, LegacyError> {
+        let blob = self.blob(table)?;
+        blob::decode(self.family, table, &blob.info, &blob.bytes).map_err(|source| {
+            LegacyError::Blob {
+                table: table.to_owned(),
+                source,
+            }
+        })
+    }
+
+    /// The bytes of a table; it must exist already, or it will.
+    pub fn blob(&self, table: &str) -> Result<Blob, LegacyError> {
         let kernel = |what| {
             move |source| LegacyError::Kernel {
                 table: table.to_owned(),
@@ -230,12 +241,7 @@ impl LegacySocket {
             {
                 continue;
             }
-            return blob::decode(self.family, table, &info, &blob).map_err(|source| {
-                LegacyError::Blob {
-                    table: table.to_owned(),
-                    source,
-                }
-            });
+            return Ok(Blob { info, bytes: blob });
         }
         Err(LegacyError::Restless(table.to_owned()))
     }
@@ -243,29 +249,25 @@ impl LegacySocket {
     /// Replace a table by one `IPT_SO_SET_REPLACE`. Returns the counters of the old table's entries, in order.
     ///
     /// The kernel starts all counters at zero; [`Self::add_counters`] brings back what is to be kept.
-    pub fn replace(&self, table: &str, encoded: &Encoded) -> io::Result<Vec<Counter>> {
+    pub fn replace(&self, table: &str, info: &Info, blob: &[u8]) -> io::Result<Vec<Counter>> {
         let old = self.info(table)?;
         let mut counters = vec![0u64; old.num_entries as usize * 2];
         // struct ipt_replace: name, valid_hooks, num_entries, size, hook_entry, underflow, num_counters, counters
         let hooks = hook_names(self.family).len();
         let mut value = vec![0u8; TABLE_NAME];
         put_name(&mut value, table)?;
-        let words = [
-            encoded.info.valid_hooks,
-            encoded.info.num_entries,
-            encoded.info.size,
-        ]
-        .into_iter()
-        .chain(encoded.info.hook_entry.into_iter().take(hooks))
-        .chain(encoded.info.underflow.into_iter().take(hooks))
-        .chain([old.num_entries]);
+        let words = [info.valid_hooks, info.num_entries, info.size]
+            .into_iter()
+            .chain(info.hook_entry.into_iter().take(hooks))
+            .chain(info.underflow.into_iter().take(hooks))
+            .chain([old.num_entries]);
         for word in words {
             value.extend(word.to_ne_bytes());
         }
         value.resize(value.len().next_multiple_of(8), 0);
         // The kernel writes `num_counters` pairs there, which is the vector's length.
         value.extend((counters.as_mut_ptr() as u64).to_ne_bytes());
-        value.extend(&encoded.blob);
+        value.extend(blob);
         self.set(SET_REPLACE, &value)?;
         Ok(counters
             .chunks_exact(2)

@@ -64,6 +64,7 @@ fn attempt(socket: &mut Socket, elements: ReadElements) -> Result<Option<Ruleset
     Ok(Some(Ruleset {
         generation,
         tables: tables.into_iter().map(Arc::new).collect(),
+        ..Ruleset::default()
     }))
 }
 
@@ -112,6 +113,42 @@ pub fn skeleton(socket: &mut Socket) -> Result<Vec<Table>, KernelError> {
     }
     fill!(flowtables);
     Ok(tables)
+}
+
+/// A part of a table: these chains, with or without their rules, and the sets, with the elements of anonymous ones.
+/// Costs what the part costs, however large the table is. Nothing when the table is not there; chains that are not
+/// there are left out.
+pub fn part<'n>(
+    socket: &mut Socket,
+    family: Family,
+    name: &str,
+    chains: impl IntoIterator<Item = (&'n Name, bool)>,
+) -> Result<Option<Table>, KernelError> {
+    let mut tables = dump::tables(socket)?.into_iter();
+    let Some(mut table) = tables.find(|table| table.family == family && &*table.name == name)
+    else {
+        return Ok(None);
+    };
+    for (chain, with_rules) in chains {
+        let Some(mut found) = dump::chain(socket, family, name, chain)? else {
+            continue;
+        };
+        if with_rules {
+            found.rules = read_chain_rules(socket, family, name, chain)?;
+        }
+        table.chains.push(Arc::new(found));
+    }
+    for (of, owner, mut set) in dump::sets(socket)? {
+        if of != family || &*owner != name {
+            continue;
+        }
+        if set.is_anonymous() {
+            let list = dump::elements(socket, family, name, &set.name)?;
+            set.elements = Elements::Read(Arc::new(list));
+        }
+        table.sets.push(Arc::new(set));
+    }
+    Ok(Some(table))
 }
 
 /// Fill in the rules of all chains: by one dump, or where that would be slow, table by table.

@@ -4,7 +4,7 @@
 use super::super::namespace::Namespace;
 use super::TwinError;
 use crate::kernel::inject::Frames;
-use crate::kernel::ipset_change;
+use crate::kernel::ipset;
 use crate::kernel::legacy::blob::encode;
 use crate::kernel::legacy::sockopt::LegacySocket;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
@@ -95,11 +95,7 @@ pub fn build(picture: &Snapshot, entries: &[Name], far: Namespace) -> Result<Ins
     routing(&mut route, network, &mut not_copied);
     neighbours(&mut route, network);
     let mut netfilter = part("sockets", Socket::open(Protocol::Netfilter))?;
-    if !picture.ipsets.is_empty() {
-        for one in ipset_change::make_all(&mut netfilter, &picture.ipsets) {
-            not_copied.push(one);
-        }
-    }
+    not_copied.extend(ipset::copy::make_all(&picture.ipsets));
     ruleset(&picture.ruleset, &mut not_copied)?;
     // At the same priority the order is that of coming, which no picture has: as in the prediction, they come last.
     legacy(picture, &mut not_copied);
@@ -183,7 +179,16 @@ fn routing(socket: &mut Socket, network: &Network, not_copied: &mut Vec<String>)
         ));
         return;
     }
-    let failed = crate::stage::route::copy_routing(socket, network);
+    // The kernel makes routes of its own while links and addresses come up.
+    const TRIES: usize = 10;
+    let mut failed = crate::stage::route::copy_routing(socket, network);
+    for _ in 1..TRIES {
+        if failed.is_empty() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        failed = crate::stage::route::copy_routing(socket, network);
+    }
     if let Some(first) = failed.first() {
         not_copied.push(format!("{} routes or rules ({first})", failed.len()));
     }
@@ -217,7 +222,9 @@ fn legacy(picture: &Snapshot, not_copied: &mut Vec<String>) {
     for table in picture.legacy.iter().rev() {
         let made = LegacySocket::open(table.family).and_then(|socket| {
             let encoded = encode(table).map_err(|error| io::Error::other(error.to_string()))?;
-            socket.replace(&table.name, &encoded).map(|_| ())
+            socket
+                .replace(&table.name, &encoded.info, &encoded.blob)
+                .map(|_| ())
         });
         if let Err(error) = made {
             not_copied.push(format!(

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use super::condition::family_word;
+use super::extension::Said;
 use super::limit::{connection_words, duration, limit_words, quota_words};
 use super::selector::bare;
 use super::sentence::{Condition, Effect, Step};
@@ -11,6 +12,7 @@ use crate::lang::nft::keys;
 use crate::lang::nft::print::{Printer, log_level, object_kind};
 use crate::model::Family;
 use crate::model::expression::DynsetOp;
+use crate::model::xtables::ExtensionKind;
 
 impl Reader<'_> {
     /// What one statement says.
@@ -181,6 +183,21 @@ impl Reader<'_> {
             Stmt::Xt {
                 kind, extension, ..
             } => {
+                let of = match kind {
+                    XtKind::Match => ExtensionKind::Match,
+                    XtKind::Target | XtKind::Watcher => ExtensionKind::Target,
+                };
+                let said = Said::read(of, self.view.family(), self.names, extension);
+                match (kind, said) {
+                    (XtKind::Match, Some(said)) => {
+                        return out.extend(said.condition().map(Step::Condition));
+                    }
+                    (_, Some(said)) => {
+                        out.extend(presupposed.into_iter().map(Step::Condition));
+                        return out.push(Step::Effect(said.effect()));
+                    }
+                    (_, None) => {}
+                }
                 let what = format!(
                     "'{}' (revision {}), whose {} bytes of settings are not read here",
                     extension.name,

@@ -7,6 +7,7 @@
 mod chain;
 mod condition;
 mod effect;
+mod extension;
 mod flags;
 mod limit;
 mod nat;

@@ -1,9 +1,10 @@
 //! The iptables language: rules of `iptables`, `ip6tables`, `arptables` and `ebtables`, on both backends.
 //!
-//! `rule` is what a rule means, whichever backend holds it; `from_nft` and `from_legacy` read it back; `save`
+//! `as_nft` shows legacy tables as tables of nf_tables; `rule` is what a rule means, whichever backend holds it; `from_nft` and `from_legacy` read it back; `save`
 //! writes extensions and `print` whole tables as the `-save` programs of iptables 1.8 do; `xlate` writes extensions
 //! in nft syntax, as nft itself does with libxtables.
 
+pub mod as_nft;
 pub mod builtin;
 pub mod format;
 pub mod from_legacy;

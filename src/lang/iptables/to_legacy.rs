@@ -1,7 +1,7 @@
 //! Rules of the iptables language as rules of the legacy tables.
 
-use super::builtin;
 use super::rule::{Part, Rule, Table, Target};
+use crate::kernel::legacy::blob::hook_names;
 use crate::kernel::xtables;
 use crate::model::expression::Xtables;
 use crate::model::xtables::Extension;
@@ -66,10 +66,13 @@ pub fn rule(rule: &Rule) -> Result<LegacyRule, NotLegacy> {
 }
 
 pub fn table(table: &Table) -> Result<LegacyTable, NotLegacy> {
-    let known = builtin::table(table.family, &table.name);
+    // The legacy tables of arp have a hook more than those of iptables-nft.
+    let hooks = (0u32..).zip(hook_names(table.family));
     let hook = |name: &str| {
-        let chain = known.and_then(|known| known.chains.iter().find(|chain| chain.name == name));
-        chain.map_or(0, |chain| chain.hook)
+        let mut hooks = hooks.clone();
+        hooks
+            .find(|(_, known)| **known == name)
+            .map_or(0, |(hook, _)| hook)
     };
     let mut chains = Vec::new();
     for chain in &table.chains {

@@ -1,5 +1,7 @@
 //! Rules of the iptables language as the nft expressions that iptables-nft writes for them.
 
+pub mod single;
+
 use super::builtin::{self, BuiltinChain};
 use super::parse::{Action, TableText};
 use super::rule::{Among, AmongSide, Part, Rule, Table, Target};

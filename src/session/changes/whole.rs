@@ -59,6 +59,7 @@ fn opened(table: &Arc<Table>, names: &Names) -> Result<Opened, String> {
     let ruleset = Ruleset {
         generation: 0,
         tables: vec![Arc::new(shown)],
+        ..Ruleset::default()
     };
     let options = Options {
         stateless: true,

@@ -47,6 +47,8 @@ pub struct Reader {
     socket: Socket,
     generation: u32,
     tables: Vec<Arc<Table>>,
+    /// Tables of the legacy backends, which tell nobody when they change.
+    legacy: system::Legacy,
     network: Network,
     names: Arc<Names>,
     rates: Arc<Rates>,
@@ -63,6 +65,7 @@ impl Reader {
             socket: Socket::open(Protocol::Netfilter)?,
             generation: 0,
             tables: Vec::new(),
+            legacy: system::Legacy::default(),
             network: Network::default(),
             names: Arc::default(),
             rates: Arc::default(),
@@ -77,6 +80,7 @@ impl Reader {
             ruleset: Arc::new(Ruleset {
                 generation: self.generation,
                 tables: self.tables.clone(),
+                legacy: self.legacy.shown.clone(),
             }),
             network: self.network.clone(),
             names: self.names.clone(),
@@ -262,6 +266,7 @@ impl Reader {
                         let ruleset = Arc::new(Ruleset {
                             generation: self.generation,
                             tables: self.tables.clone(),
+                            legacy: self.legacy.shown.clone(),
                         });
                         publish(Reading {
                             ruleset,
@@ -414,7 +419,9 @@ impl Reader {
     }
 
     fn read_system(&mut self) {
-        for missing in system::read(&mut self.network) {
+        let mut missing = system::read(&mut self.network);
+        self.legacy.read(&self.network, &mut missing);
+        for missing in missing {
             tracing::warn!(missing, "cannot read all of the system");
         }
     }

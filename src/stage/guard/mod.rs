@@ -20,7 +20,7 @@ pub mod restore;
 pub mod state;
 
 use crate::stage::touched::Watch;
-use crate::stage::{fault, journal};
+use crate::stage::{Step, fault, journal};
 pub use restore::Restored;
 use state::{Phase, State};
 use std::io::{self, BufRead, BufReader, Write};
@@ -183,6 +183,7 @@ fn take_over(place: &Path) -> Result<(), GuardError> {
         let silent = |error: String| GuardError::Silent(error);
         let mut watch = Watch::new().map_err(|error| silent(error.to_string()))?;
         let after = watch.read(&state.scope());
+        state.steps.iter_mut().for_each(Step::done);
         state.after = Some(after.map_err(|error| silent(error.to_string()))?);
         state.phase = Phase::Armed;
         state::write(place, &state).map_err(wrong)?;

@@ -10,7 +10,7 @@ use super::restore::{self, Restored};
 use super::state::{self, Phase, State};
 use crate::kernel::process;
 use crate::stage::touched::Watch;
-use crate::stage::{fault, journal};
+use crate::stage::{Step, fault, journal};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -142,6 +142,7 @@ fn names_processes() -> bool {
 fn arm(place: &Path, state: &mut State, watch: &mut Watch) -> Result<(), String> {
     let scope = state.scope();
     let after = watch.read(&scope).map_err(|error| error.to_string())?;
+    state.steps.iter_mut().for_each(Step::done);
     state.after = Some(after);
     state.phase = Phase::Armed;
     state::write(place, state).map_err(|error| error.to_string())
@@ -255,14 +256,7 @@ pub fn act(place: &Path, state: &mut State, reason: &str) -> Result<Restored, St
     state.phase = Phase::RollingBack;
     state::write(place, state).map_err(|error| error.to_string())?;
     fault::point("guard:rolling-back");
-    let mut left = Vec::new();
-    let mut taken_back = 0;
-    for step in state.steps.iter().rev() {
-        match step.undo() {
-            Ok(count) => taken_back += count,
-            Err(why) => left.push(why),
-        }
-    }
+    let (taken_back, left) = Step::undo_all(&state.steps);
     let mut restored = restore::restore(state)?;
     restored.commands += taken_back;
     restored.left.extend(left);

@@ -5,9 +5,9 @@ use crate::kernel::nf_tables::commit::{Options, Outcome, commit};
 use crate::kernel::nf_tables::load::LoadError;
 use crate::kernel::nf_tables::refusal::Refused;
 use crate::model::Ruleset;
-use crate::stage::fault;
 use crate::stage::plan::{self, Pictures, Plan};
 use crate::stage::touched::{Scope, Watch};
+use crate::stage::{Step, fault, legacy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -151,8 +151,13 @@ pub fn pinned(
 /// The commit of a state in [`Phase::Prepared`] whose guard heard nothing of it: whether it happened.
 pub fn happened(state: &State) -> Result<bool, String> {
     debug_assert_eq!(state.phase, Phase::Prepared);
+    let different = |step: &Step| match step {
+        Step::Legacy(saved) => legacy::differs(saved),
+        Step::IpSets(saved) => saved.differs(),
+        Step::Nf(_) | Step::Routes(_) => true,
+    };
     if !state.steps.is_empty() {
-        return Ok(true);
+        return Ok(state.steps.iter().any(different));
     }
     let scope = state.scope();
     let mut watch = Watch::new().map_err(|error| error.to_string())?;

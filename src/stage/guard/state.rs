@@ -46,6 +46,9 @@ pub struct State {
     pub limited: bool,
     /// The tables that it is about; none for all.
     pub scope: Option<Vec<(Family, Name)>>,
+    /// The chains, if it is only about the rules of these.
+    #[serde(default)]
+    pub chains: Vec<(Family, Name, Name)>,
     /// They as they were.
     pub before: Ruleset,
     /// They as the commit made them.
@@ -58,10 +61,7 @@ pub struct State {
 
 impl State {
     pub fn scope(&self) -> Scope {
-        match &self.scope {
-            None => Scope::All,
-            Some(tables) => Scope::Tables(tables.iter().cloned().collect()),
-        }
+        Scope::kept(self.scope.as_deref(), &self.chains)
     }
 
     /// Until it is taken back; nothing when it is time.

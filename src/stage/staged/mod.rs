@@ -89,6 +89,7 @@ pub fn staged(
     Ok(Ruleset {
         generation: ruleset.generation,
         tables,
+        legacy: ruleset.legacy.clone(),
     })
 }
 

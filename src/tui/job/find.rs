@@ -45,7 +45,7 @@ impl Index {
     /// With the rules, printed. None when the program ends.
     pub fn with_rules(mut self, picture: &Picture, alive: &dyn Fn() -> bool) -> Option<Index> {
         let ruleset = &picture.ruleset;
-        for table in &ruleset.tables {
+        for table in ruleset.shown() {
             let printer = Printer::new(table, &picture.names);
             for chain in &table.chains {
                 let key = chain_key(table, chain);
@@ -69,7 +69,7 @@ pub(super) fn each_node(ruleset: &Ruleset, visit: &mut dyn FnMut(NodeKey, &'stat
         let label = key.label();
         visit(key, kind, label);
     };
-    for table in &ruleset.tables {
+    for table in ruleset.shown() {
         let (family, name) = (table.family, &table.name);
         add("table", NodeKey::Table(family, name.clone()));
         for chain in &table.chains {

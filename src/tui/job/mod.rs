@@ -17,6 +17,8 @@ use super::request::Reply;
 use super::screen::explore::node::NodeKey;
 use super::screen::routes;
 use super::text::{Printer, Texts};
+use crate::insight::services;
+use crate::lang::iptables::as_nft;
 use crate::model::{ElementList, Elements, Family, Name};
 use crate::session::{ChainKey, Picture};
 use crate::stage::change::Edit;
@@ -76,6 +78,8 @@ pub enum Job {
         family: Family,
         table: Name,
     },
+    /// Names of services by their addresses.
+    Services { picture: Arc<Picture> },
     /// What there is to say about the last change, where those before it are made.
     Look {
         ticket: u64,
@@ -97,6 +101,7 @@ pub enum JobKind {
     References,
     Elements,
     Look,
+    Services,
     Flow,
 }
 
@@ -109,6 +114,7 @@ impl Job {
             Job::References { .. } => JobKind::References,
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
+            Job::Services { .. } => JobKind::Services,
             Job::Flow { .. } => JobKind::Flow,
         }
     }
@@ -143,6 +149,7 @@ pub enum Answer {
         order: Vec<u32>,
     },
     References(Arc<Incoming>),
+    Services(Arc<services::Index>),
     Elements(Printed),
     Looked {
         ticket: u64,
@@ -290,6 +297,13 @@ pub fn run(
             let incoming = references(&picture, family, &table, wanted)?;
             Some(Answer::References(Arc::new(incoming)))
         }
+        Job::Services { picture } => {
+            let ruleset = &picture.ruleset;
+            let legacy = ruleset.legacy.iter();
+            let legacy: Vec<_> = legacy.filter_map(|table| as_nft::read(table)).collect();
+            let list = services::services(ruleset, &legacy);
+            Some(Answer::Services(Arc::new(services::Index::new(&list))))
+        }
         Job::Flow { ticket, ask } => {
             let seen = Box::new(flow::run(&ask));
             Some(Answer::Flow { ticket, seen })
@@ -309,7 +323,7 @@ pub fn run(
             table: table_name,
             set: set_name,
         } => {
-            let table = picture.ruleset.table(family, &table_name)?;
+            let table = picture.ruleset.find(family, &table_name)?;
             let set = table.set(&set_name)?;
             let Elements::Read(list) = &set.elements else {
                 return None;

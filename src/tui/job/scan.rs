@@ -60,14 +60,14 @@ pub fn search(
     };
     match key {
         NodeKey::Chain(family, table, name) => {
-            let table = ruleset.table(*family, table)?;
+            let table = ruleset.find(*family, table)?;
             let chain = table.chain(name)?;
             let printer = Printer::new(table, &picture.names);
             for (place, rule) in chain.rules.iter().enumerate() {
                 if place % STRIDE == 0 && !wanted() {
                     return None;
                 }
-                look(place, &printer.rule(rule));
+                look(place, &printer.searched(rule));
             }
         }
         NodeKey::Set(..) => {
@@ -125,7 +125,7 @@ pub fn references(
     name: &Name,
     wanted: &dyn Fn() -> bool,
 ) -> Option<Incoming> {
-    let table = picture.ruleset.table(family, name)?;
+    let table = picture.ruleset.find(family, name)?;
     let mut incoming = Incoming {
         table: Some((family, name.clone())),
         generation: picture.ruleset.generation,

@@ -85,12 +85,10 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.overlay = None;
             changes::update::commit(state, confirm, effects);
         }
-        (Action::Accept, Question::CutOff { confirm, typed }) => {
-            if typed.text() == WORD {
-                let confirm = *confirm;
-                state.overlay = None;
-                changes::update::commit(state, confirm, effects);
-            }
+        (Action::Accept, Question::CutOff { confirm, typed }) if typed.text() == WORD => {
+            let confirm = *confirm;
+            state.overlay = None;
+            changes::update::commit(state, confirm, effects);
         }
         (Action::Accept, Question::UndoCommit) => {
             state.overlay = None;

@@ -12,7 +12,7 @@ use crate::lang::nft::delinearize::userdata_comment;
 use crate::model::expression::{
     BitwiseOp, CmpOp, Counter, Data, Expression, PayloadBase, Register, Verdict,
 };
-use crate::model::ruleset::Policy;
+use crate::model::ruleset::{LEGACY, Policy};
 use crate::model::set::{Elements, Set};
 use crate::model::text::to_bytes;
 use crate::model::xtables::bridge::EbtLimit;
@@ -54,6 +54,29 @@ pub fn tables(ruleset: &model::Ruleset, family: Family) -> Vec<(Name, Read)> {
             (table.name.clone(), read)
         })
         .collect()
+}
+
+/// Whether a table is iptables' by its chains: all that are at a hook are where iptables puts chains of their names.
+/// Single rules of it may be nft's all the same.
+pub fn is_of_iptables(table: &model::Table) -> bool {
+    // Those of a legacy backend are, whatever their chains.
+    if table.name.ends_with(LEGACY) {
+        return true;
+    }
+    let Some(known) = builtin::table(table.family, &table.name) else {
+        return false;
+    };
+    let mut hooked = table
+        .chains
+        .iter()
+        .filter_map(|chain| Some((chain, chain.base.as_ref()?)))
+        .peekable();
+    hooked.peek().is_some()
+        && hooked.all(|(chain, base)| {
+            known.chains.iter().any(|one| {
+                (one.name, one.hook, one.priority) == (&*chain.name, base.hook, base.priority)
+            })
+        })
 }
 
 /// One table, and whether base chains had to be left out.

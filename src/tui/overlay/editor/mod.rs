@@ -230,11 +230,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     };
     match action {
         Action::Accept => accept(state),
-        Action::Complete | Action::CompleteBack => {
-            if editor.complete(action == Action::Complete) {
-                changed(state, effects);
-            }
-        }
+        Action::Complete if editor.complete(true) => changed(state, effects),
+        Action::CompleteBack if editor.complete(false) => changed(state, effects),
         Action::NewLine => {
             editor.area.insert_newline();
             changed(state, effects);

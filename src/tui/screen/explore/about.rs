@@ -20,7 +20,7 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
     match item {
         Item::Family(family) => {
             let of_family = |table: &&std::sync::Arc<Table>| table.family == family;
-            let tables = ruleset.tables.iter().filter(of_family).count();
+            let tables = ruleset.shown().filter(of_family).count();
             parts.push(vec![value(human::plural(tables, "table", "tables"))]);
             parts.push(vec![dim(family_words(family))]);
         }
@@ -110,6 +110,11 @@ pub fn line(state: &State, ruleset: &Ruleset, item: Item<'_>) -> Vec<Span<'stati
         Item::Flowtable(table, _) | Item::Object(table, _) => {
             owner_part(&mut parts, table, theme.style(Meaning::Owner));
         }
+    }
+    if let Item::Table(table) | Item::Chain(table, _) = item
+        && ruleset.is_legacy(table.family, &table.name)
+    {
+        parts.insert(0, vec![value("legacy backend".into())]);
     }
     let comment = match item {
         Item::Table(table) => text::comment(&table.userdata),

@@ -13,7 +13,13 @@ pub(super) fn copy_text(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<
     let text = match state.explore.content(ruleset) {
         Content::Rules(..) => {
             let rule = state.explore.rule(ruleset);
-            rule.map(|(table, _, _, rule)| state.explore.printer(&picture, table).rule(rule))
+            rule.map(|(table, chain, _, rule)| {
+                let printer = state.explore.printer(&picture, table);
+                match printer.iptables(rule).filter(|_| !state.explore.nft_syntax) {
+                    Some(own) => format!("-A {} {own}", chain.name),
+                    None => printer.rule(rule),
+                }
+            })
         }
         Content::Elements(..) => {
             let texts = state.explore.texts();

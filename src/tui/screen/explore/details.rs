@@ -1,6 +1,6 @@
 //! The pane below: the line under the cursor in full, who leads here, where it leads, what the kernel runs.
 
-use super::{Content, Pane, rules};
+use super::{Content, Pane, rules, services};
 use crate::model::{Chain, Name, Rule, Table};
 use crate::session::Picture;
 use crate::tui::app::State;
@@ -166,8 +166,38 @@ fn rule_lines(
     columns: usize,
 ) -> Lines {
     let theme = state.theme();
-    let text = state.explore.printer(picture, table).rule(rule);
-    let mut lines = wrapped(state, &clean(&text), columns);
+    let printer = state.explore.printer(picture, table);
+    let text = printer.rule(rule);
+    let mut lines = match printer.iptables(rule) {
+        // In both languages: the one that the list does not show stands below.
+        Some(own) => {
+            let own = format!("-A {} {own}", chain.name);
+            let (first, word, second) = match state.explore.nft_syntax {
+                true => (&text, "iptables", &own),
+                false => (&own, "nft", &text),
+            };
+            let mut lines = wrapped(state, &clean(first), columns);
+            lines.extend(told(state, word, second, columns));
+            lines
+        }
+        None => wrapped(state, &clean(&text), columns),
+    };
+    if picture.ruleset.is_legacy(table.family, &table.name) {
+        let how = "by `hookscope apply --format iptables --backend legacy`";
+        lines.extend(told(state, "changed", how, columns));
+    }
+    for (address, name) in services::names(state, &text) {
+        lines.extend(told(
+            state,
+            "service",
+            &format!("{address} is {name}"),
+            columns,
+        ));
+    }
+    if let Some(owner) = crate::insight::services::owner(&table.name, &chain.name) {
+        let text = format!("by {}: {}", owner.program, owner.advice);
+        lines.extend(told(state, "written", &text, columns));
+    }
     let sentence = state.explore.printer(picture, table).sentence(rule);
     lines.extend(told(state, "in words", &sentence, columns));
     let history = rules::history(picture, table, chain, rule.handle);

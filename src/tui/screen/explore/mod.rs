@@ -15,6 +15,7 @@ pub mod node;
 pub mod pointer;
 pub mod render;
 mod rules;
+pub mod services;
 pub mod symbols;
 pub mod tree;
 pub mod tree_pane;
@@ -86,6 +87,10 @@ pub struct Explore {
     pub printing: Option<Arc<ElementList>>,
     /// The last set whose elements were asked for, and when.
     pub elements_asked: Option<(NodeKey, Duration)>,
+    /// Rules of iptables are shown as nft writes them.
+    pub nft_syntax: bool,
+    /// Names of services by their addresses.
+    pub services: services::Services,
     /// A person has chosen where to be; new pictures do not choose any more.
     pub touched: bool,
 }

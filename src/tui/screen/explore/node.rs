@@ -93,15 +93,14 @@ impl NodeKey {
     /// Where the node is in this ruleset.
     pub fn locate(&self, ruleset: &Ruleset) -> Option<Node> {
         if let NodeKey::Family(family) = self {
-            let any = ruleset.tables.iter().any(|table| table.family == *family);
+            let any = ruleset.shown().any(|table| table.family == *family);
             return any.then_some(Node::Family(*family));
         }
         let (family, name) = self.table()?;
         let place = ruleset
-            .tables
-            .iter()
+            .shown()
             .position(|table| table.family == family && table.name == *name)?;
-        let table = ruleset.tables.get(place)?;
+        let table = ruleset.at(place)?;
         let t = index(place);
         Some(match self {
             NodeKey::Family(_) => return None,
@@ -166,7 +165,7 @@ impl Node {
     }
 
     pub fn item<'a>(&self, ruleset: &'a Ruleset) -> Option<Item<'a>> {
-        let table = |t: u32| ruleset.tables.get(t as usize);
+        let table = |t: u32| ruleset.at(t as usize);
         Some(match self {
             Node::Family(family) => Item::Family(*family),
             Node::Table(t) => Item::Table(table(*t)?),

@@ -16,7 +16,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
         return;
     };
     let ruleset = &picture.ruleset;
-    if ruleset.tables.is_empty() {
+    if ruleset.shown().next().is_none() {
         nothing(state, frame, body);
         return;
     }

@@ -2,6 +2,7 @@
 
 use super::edit::{chain_place, new_rule_at};
 use super::main_pane::{line_hits, select};
+use super::services;
 use super::symbols;
 use crate::model::{Chain, Rule, Table};
 use crate::session::{Picture, RateHistory, RuleKey};
@@ -107,15 +108,19 @@ pub(super) fn rules(
     if columns.rate {
         heads.push_str(&format!("{:>7}", format!("{}pkt/s", arrow(Sort::Rate))));
     }
-    heads.push_str(match state.explore.sort {
-        Sort::Place => "  rule",
-        _ => "  rule (not in the kernel's order)",
+    let printer = state.explore.printer(picture, table);
+    heads.push_str(match (printer.is_iptables(), state.explore.nft_syntax) {
+        (true, false) => "  rule, as iptables writes it",
+        (true, true) => "  rule, as nft writes it",
+        (false, _) => "  rule",
     });
+    if state.explore.sort != Sort::Place {
+        heads.push_str(" (not in the kernel's order)");
+    }
     let heads = format!("{heads:<w$}", w = usize::from(head.width));
     let style = theme.style(Meaning::Column);
     paint::put(frame, head, vec![Span::styled(heads, style)]);
     let hits = line_hits(state);
-    let printer = state.explore.printer(picture, table);
     let here = chain_place(table, chain);
     for (row, line) in visible.enumerate() {
         let area = paint::row(list, row as u16);
@@ -172,7 +177,7 @@ pub(super) fn rules(
             }
             None => {}
         }
-        let text = printer.rule(rule);
+        let text = printer.shown(rule, state.explore.nft_syntax);
         let text = without_counters(&clean(&text));
         let query = if hit { state.search.query.as_str() } else { "" };
         // Longer than the line is never seen: do not colour it.
@@ -183,6 +188,7 @@ pub(super) fn rules(
             words.iter_mut().for_each(|word| word.style = dim);
         }
         spans.extend(words);
+        spans.extend(services::remark(state, &text));
         paint::put(frame, area, spans);
         select(state, frame, area, line);
     }

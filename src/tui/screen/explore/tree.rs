@@ -70,7 +70,7 @@ impl Tree {
 
     /// Make the rows anew and find the selected node again.
     pub fn rebuild(&mut self, ruleset: &Ruleset) {
-        for (place, table) in ruleset.tables.iter().enumerate() {
+        for (place, table) in ruleset.shown().enumerate() {
             let key = NodeKey::Table(table.family, table.name.clone());
             if self.seen.insert(key.clone()) {
                 self.open.insert(NodeKey::Family(table.family));
@@ -81,7 +81,7 @@ impl Tree {
         }
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut families: Vec<Family> = Vec::new();
-        for table in &ruleset.tables {
+        for table in ruleset.shown() {
             if !families.contains(&table.family) {
                 families.push(table.family);
             }
@@ -97,7 +97,7 @@ impl Tree {
             if !open {
                 continue;
             }
-            for (place, table) in ruleset.tables.iter().enumerate() {
+            for (place, table) in ruleset.shown().enumerate() {
                 if table.family == family {
                     self.table_rows(&mut rows, ruleset.generation, index(place), table);
                 }
@@ -176,13 +176,12 @@ impl Tree {
 
     /// The children of a node, as places.
     pub fn children(&mut self, ruleset: &Ruleset, node: &Node) -> Vec<Node> {
-        let table = |t: u32| ruleset.tables.get(t as usize);
+        let table = |t: u32| ruleset.at(t as usize);
         match node {
             Node::Family(family) => {
                 let of_family = |(_, table): &(usize, &Arc<Table>)| table.family == *family;
                 ruleset
-                    .tables
-                    .iter()
+                    .shown()
                     .enumerate()
                     .filter(of_family)
                     .map(|(place, _)| Node::Table(index(place)))
@@ -245,7 +244,7 @@ impl Tree {
         let group = |group| NodeKey::Group(family, table.clone(), group);
         match key {
             NodeKey::Chain(_, _, name) => {
-                let Some(found) = ruleset.table(family, table) else {
+                let Some(found) = ruleset.find(family, table) else {
                     return;
                 };
                 let Some(Node::Chain(_, c)) = key.locate(ruleset) else {
@@ -265,7 +264,7 @@ impl Tree {
                 }
             }
             NodeKey::Set(_, _, name) => {
-                let set = ruleset.table(family, table).and_then(|t| t.set(name));
+                let set = ruleset.find(family, table).and_then(|t| t.set(name));
                 let which = match set {
                     Some(set) => set_group(set),
                     None => Group::Sets,

@@ -23,7 +23,7 @@ use tui_tree_widget::{Tree as TreeWidget, TreeItem, TreeState};
 pub fn render(state: &State, ruleset: &Ruleset, frame: &mut Frame<'_>, area: Rect) {
     let theme = state.theme();
     let focused = state.explore.focus == Pane::Tree;
-    let tables = human::plural(ruleset.tables.len(), "table", "tables");
+    let tables = human::plural(ruleset.shown().count(), "table", "tables");
     paint::title(
         frame,
         theme,

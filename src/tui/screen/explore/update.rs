@@ -75,6 +75,7 @@ pub fn pictured(state: &mut State, previous: Option<&Picture>, effects: &mut Vec
     prepare(state, &ruleset, effects);
     show_chain(state, &ruleset, effects);
     ask_references(state, &ruleset, effects);
+    super::services::ask(state, &ruleset, effects);
     settle(state);
 }
 
@@ -83,7 +84,7 @@ fn choose_first(state: &mut State, ruleset: &Ruleset) {
     if matches!(state.explore.tree.selected, Some(NodeKey::Chain(..))) {
         return;
     }
-    let first = ruleset.tables.iter().find_map(|table| {
+    let first = ruleset.shown().find_map(|table| {
         let hooked = |chain: &&Arc<crate::model::Chain>| chain.base.is_some();
         let chain = table.chains.iter().find(hooked)?;
         Some(NodeKey::chain(&chain_key(table, chain)))
@@ -214,7 +215,10 @@ fn show_chain(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
         return;
     }
     let shown: Vec<ChainKey> = match state.explore.content(ruleset) {
-        Content::Rules(table, chain) => vec![chain_key(table, chain)],
+        // Legacy tables are read as a whole, now and then.
+        Content::Rules(table, chain) if !ruleset.is_legacy(table.family, &table.name) => {
+            vec![chain_key(table, chain)]
+        }
         _ => Vec::new(),
     };
     if shown != state.explore.shown {
@@ -232,7 +236,7 @@ fn ask_references(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect
         return;
     };
     let name = name.clone();
-    let rules = ruleset.table(family, &name).map_or(0, |table| {
+    let rules = ruleset.find(family, &name).map_or(0, |table| {
         table.chains.iter().map(|chain| chain.rules.len()).sum()
     });
     let asked = (
@@ -328,7 +332,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
     };
     let explore = &state.explore;
     let ruleset = &picture.ruleset;
-    if ruleset.tables.is_empty() {
+    if ruleset.shown().next().is_none() {
         return false;
     }
     match action {
@@ -342,6 +346,10 @@ pub fn enabled(state: &State, action: Action) -> bool {
                     && !matches!(explore.content(ruleset), Content::Listing(_))
         }
         Action::Sort => matches!(explore.content(ruleset), Content::Rules(..)),
+        Action::Syntax => match explore.content(ruleset) {
+            Content::Rules(table, _) => explore.printer(picture, table).is_iptables(),
+            _ => false,
+        },
         Action::Edit
         | Action::Delete
         | Action::AddAfter
@@ -439,6 +447,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::SwitchRule
         | Action::EditTable
         | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
+        Action::Syntax => state.explore.nft_syntax = !state.explore.nft_syntax,
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
             if let Some((_, _, _, rule)) = state.explore.rule(&ruleset) {

@@ -1,41 +1,15 @@
 //! Sets of ipset with their elements, over netlink (`linux/netfilter/ipset/ip_set.h`).
 //! May use `model` and `kernel::netlink`.
 
-use super::netlink::message::Nfgen;
-use super::netlink::{Attr, AttrWriter, Attrs, DecodeError, Fields, KernelError, Protocol, Socket};
+use super::attributes::*;
+use crate::kernel::netlink::message::Nfgen;
+use crate::kernel::netlink::{
+    Attr, AttrWriter, Attrs, DecodeError, Fields, KernelError, Protocol, Socket,
+};
 use crate::model::ipset::{IpSet, IpSetElement};
+use crate::model::text::{from_bytes, name_from_bytes};
 use std::net::IpAddr;
 use std::path::Path;
-
-const NFNL_SUBSYS_IPSET: u16 = 6;
-const IPSET_CMD_LIST: u16 = (NFNL_SUBSYS_IPSET << 8) | 7;
-const IPSET_PROTOCOL: u8 = 7;
-
-const ATTR_PROTOCOL: u16 = 1;
-const ATTR_SETNAME: u16 = 2;
-const ATTR_TYPENAME: u16 = 3;
-const ATTR_FAMILY: u16 = 5;
-const ATTR_DATA: u16 = 7;
-const ATTR_ADT: u16 = 8;
-const ATTR_INDEX: u16 = 11;
-
-const ATTR_IP: u16 = 1;
-const ATTR_IP_TO: u16 = 2;
-const ATTR_CIDR: u16 = 3;
-const ATTR_PORT: u16 = 4;
-const ATTR_PORT_TO: u16 = 5;
-const ATTR_TIMEOUT: u16 = 6;
-const ATTR_PROTO: u16 = 7;
-const ATTR_CADT_FLAGS: u16 = 8;
-const ATTR_MARK: u16 = 10;
-const ATTR_MARKMASK: u16 = 11;
-const ATTR_ETHER: u16 = 17;
-const ATTR_NAME: u16 = 18;
-/// Of a set's options; of elements the same number is `ATTR_IP2`.
-const ATTR_NETMASK: u16 = 20;
-const ATTR_IP2: u16 = 20;
-const ATTR_CIDR2: u16 = 21;
-const ATTR_IFACE: u16 = 23;
 
 /// All sets of the current network namespace. Empty where there is no ipset: asking would load the module.
 pub fn read_ipsets() -> Result<Vec<IpSet>, KernelError> {
@@ -44,22 +18,18 @@ pub fn read_ipsets() -> Result<Vec<IpSet>, KernelError> {
     }
     let mut socket = Socket::open(Protocol::Netfilter)?;
     let mut ask = AttrWriter::new();
-    ask.u8(ATTR_PROTOCOL, IPSET_PROTOCOL);
+    ask.u8(ATTR_PROTOCOL, PROTOCOL);
     let mut sets: Vec<IpSet> = Vec::new();
-    socket.dump(
-        IPSET_CMD_LIST,
-        &[&Nfgen::bytes(2, 0), ask.as_bytes()],
-        |message| {
-            let (_, attributes) = Nfgen::split(message.payload)?;
-            Ok(add_message(&mut sets, attributes)?)
-        },
-    )?;
+    socket.dump(LIST, &[&Nfgen::bytes(2, 0), ask.as_bytes()], |message| {
+        let (_, attributes) = Nfgen::split(message.payload)?;
+        Ok(add_message(&mut sets, attributes)?)
+    })?;
     Ok(sets)
 }
 
 /// One message of the list: a set's header, some of its elements, or both.
 pub fn add_message(sets: &mut Vec<IpSet>, attributes: &[u8]) -> Result<(), DecodeError> {
-    let fields = Fields::<12>::parse(attributes)?;
+    let fields = Fields::<{ ATTR_INDEX as usize + 1 }>::parse(attributes)?;
     let Some(name) = fields.name(ATTR_SETNAME) else {
         return Ok(());
     };
@@ -84,14 +54,30 @@ pub fn add_message(sets: &mut Vec<IpSet>, attributes: &[u8]) -> Result<(), Decod
         set.index = index;
     }
     if let Some(data) = fields.get(ATTR_DATA) {
+        let (mut from, mut to, mut ports) = (None, None, (None, None));
         for option in Attrs::new(data.payload) {
             let option = option?;
+            let made = &mut set.options;
             match option.kind {
                 ATTR_NETMASK => set.netmask = Some(option.u8()?),
                 ATTR_MARKMASK => set.markmask = Some(option.be32()?),
+                ATTR_CADT_FLAGS => made.with = option.be32()?,
+                ATTR_TIMEOUT => made.timeout = Some(option.be32()?),
+                ATTR_HASHSIZE => made.hash_size = Some(option.be32()?),
+                ATTR_MAXELEM => made.max_elements = Some(option.be32()?),
+                ATTR_BUCKETSIZE => made.bucket_size = Some(option.u8()?),
+                ATTR_INITVAL => made.start = Some(option.be32()?),
+                ATTR_SIZE => made.size = Some(option.be32()?),
+                ATTR_BITMASK => made.bitmask = address(option)?,
+                ATTR_IP => from = address(option)?,
+                ATTR_IP_TO => to = address(option)?,
+                ATTR_PORT => ports.0 = Some(option.be16()?),
+                ATTR_PORT_TO => ports.1 = Some(option.be16()?),
                 _ => {}
             }
         }
+        set.options.range = from.zip(to);
+        set.options.ports = ports.0.zip(ports.1);
     }
     if let Some(list) = fields.get(ATTR_ADT) {
         for element in Attrs::new(list.payload) {
@@ -129,10 +115,22 @@ fn element_of(bytes: &[u8]) -> Result<IpSetElement, DecodeError> {
             ATTR_PROTO => element.proto = Some(attr.u8()?),
             ATTR_MARK => element.mark = Some(attr.be32()?),
             ATTR_ETHER => element.ether = attr.payload.try_into().ok(),
-            ATTR_IFACE => element.iface = Some(crate::model::text::name_from_bytes(attr.text())),
-            ATTR_NAME => element.set = Some(crate::model::text::name_from_bytes(attr.text())),
+            ATTR_IFACE => element.iface = Some(name_from_bytes(attr.text())),
+            ATTR_NAME => element.set = Some(name_from_bytes(attr.text())),
             ATTR_CADT_FLAGS => element.flags = attr.be32()?,
             ATTR_TIMEOUT => element.timeout = Some(attr.be32()?),
+            ATTR_PACKETS => element.packets = Some(attr.be64()?),
+            ATTR_BYTES => element.bytes = Some(attr.be64()?),
+            ATTR_COMMENT => element.comment = Some(from_bytes(attr.text())),
+            ATTR_SKBMARK => {
+                let both = attr.be64()?;
+                element.skb_mark = Some(((both >> 32) as u32, both as u32));
+            }
+            ATTR_SKBPRIO => {
+                let both = attr.be32()?;
+                element.skb_priority = Some(((both >> 16) as u16, both as u16));
+            }
+            ATTR_SKBQUEUE => element.skb_queue = Some(attr.be16()?),
             _ => {}
         }
     }

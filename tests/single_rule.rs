@@ -1,0 +1,96 @@
+//! Single rules of iptables-nft: changed without rewriting their table, written down, and taken back.
+
+mod common;
+
+use common::{BINARY, in_namespace, output, run};
+use std::process::{Command, Output};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY)
+            .args(arguments)
+            .env("HOOKSCOPE_RUN_DIR", self.0.path().join("run"))
+            .env("HOOKSCOPE_JOURNAL_DIR", self.0.path().join("journal"))
+            .output()
+            .expect("the program")
+    }
+
+    fn apply(&self, more: &[&str], text: &str) {
+        let done = self.run(&[&["apply", "--format", "iptables"], more, &["-e", text]].concat());
+        let why = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{text}: {why}");
+    }
+
+    fn good(&self, arguments: &[&str]) {
+        let done = self.run(arguments);
+        let why = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{arguments:?}: {why}");
+    }
+}
+
+/// The rules with their handles: those that stay keep theirs.
+fn handles() -> String {
+    output("nft", &["-a", "-s", "list", "ruleset"])
+}
+
+#[test]
+fn rules_around_a_change_stay_what_they_are() {
+    in_namespace("rules_around_a_change_stay_what_they_are", || {
+        let place = Place(tempfile::tempdir().expect("a directory"));
+        let rules = "*filter\n:USER - [0:0]\n-A INPUT -s 10.0.0.1 -j USER\n-A INPUT -s 10.0.0.2 -j ACCEPT\n-A USER -s 10.0.0.3 -j DROP\nCOMMIT\n";
+        let loaded = run("iptables-nft-restore", &[], rules);
+        assert!(loaded.status.success());
+        for (ours, theirs) in [
+            (
+                "-A INPUT -s 192.0.2.1 -j ACCEPT",
+                "-A INPUT -s 192.0.2.1 -j ACCEPT",
+            ),
+            (
+                "-I INPUT 2 -s 192.0.2.2 -j USER",
+                "-I INPUT 2 -s 192.0.2.2 -j USER",
+            ),
+            ("-I INPUT -s 192.0.2.3", "-I INPUT -s 192.0.2.3"),
+            (
+                "-R INPUT 2 -s 192.0.2.4 -j DROP",
+                "-R INPUT 2 -s 192.0.2.4 -j DROP",
+            ),
+            (
+                "-D INPUT -s 10.0.0.2 -j ACCEPT",
+                "-D INPUT -s 10.0.0.2 -j ACCEPT",
+            ),
+            ("-D INPUT 2", "-D INPUT 2"),
+            ("-F USER", "-F USER"),
+        ] {
+            for more in [&[][..], &["--confirm", "60"]] {
+                let before = handles();
+                let others = |text: &str| -> Vec<String> {
+                    let lines = text.lines().filter(|line| line.contains("10.0.0.1"));
+                    lines.map(str::to_owned).collect()
+                };
+                place.apply(more, ours);
+                assert_eq!(others(&handles()), others(&before), "{ours}");
+                let made = output("iptables-nft", &["-S"]);
+                match more.is_empty() {
+                    true => place.good(&["rollback", "--last"]),
+                    false => place.good(&["rollback"]),
+                }
+                let saved = output("iptables-nft", &["-S"]);
+                assert_ne!(made, saved, "{ours}");
+                // iptables itself makes the same of it.
+                output("iptables-nft", &theirs.split(' ').collect::<Vec<_>>());
+                assert_eq!(output("iptables-nft", &["-S"]), made, "{ours}");
+                let again = run("iptables-nft-restore", &[], rules);
+                assert!(again.status.success());
+            }
+        }
+        let wrong = place.run(&["apply", "--format", "iptables", "-e", "-D INPUT 9"]);
+        assert!(!wrong.status.success());
+        let why = String::from_utf8_lossy(&wrong.stderr).into_owned();
+        assert!(
+            why.contains("there is no rule 9") && why.contains(":1:1"),
+            "{why}"
+        );
+    });
+}
