@@ -64,6 +64,30 @@ const PICTURES: &[Picture] = &[
         },
     },
     Picture {
+        name: "flow",
+        theme: "dark",
+        size: (120, 40),
+        play: |terminal| {
+            terminal.write("4");
+            terminal.wait_text("Packets to begin with");
+            terminal.write("\r");
+            terminal.wait_text("Why")
+        },
+    },
+    Picture {
+        name: "changes",
+        theme: "dark",
+        size: (120, 30),
+        play: |terminal| {
+            find(terminal, "udp dport 53");
+            moving(terminal);
+            terminal.write("t");
+            terminal.wait_text("1 pending");
+            terminal.write("jjd3v");
+            terminal.wait_text("the kernel takes them")
+        },
+    },
+    Picture {
         name: "help",
         theme: "dark",
         size: (100, 36),
