@@ -13,6 +13,7 @@ pub mod cut;
 pub mod eval;
 pub mod fib;
 pub mod frame;
+mod hash;
 pub mod hooks;
 pub mod nat;
 pub mod options;
