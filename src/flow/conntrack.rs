@@ -5,12 +5,12 @@ mod sctp;
 mod tcp;
 
 use super::frame::Skb;
+use super::hash::{Map, with_room};
 use super::packet::{
     CtOverride, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP,
     IPPROTO_UDPLITE, has_ports,
 };
 use crate::model::conntrack::{Flow, Ports, ProtocolState, Tuple as ModelTuple, status};
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 /// `struct nf_conntrack_tuple`: one direction of a flow.
@@ -258,15 +258,15 @@ impl Entry {
 /// All known flows by both of their tuples.
 pub struct Table<'a> {
     flows: &'a [Flow],
-    index: HashMap<(Tuple, u16), (u32, u8)>,
+    index: Map<(Tuple, u16), (u32, u8)>,
     /// By source of the first packet, for source NAT that keeps its choice.
-    by_source: HashMap<(IpAddr, u8, u16), Vec<u32>>,
+    by_source: Map<(IpAddr, u8, u16), Vec<u32>>,
 }
 
 impl<'a> Table<'a> {
     pub fn new(flows: &'a [Flow]) -> Table<'a> {
-        let mut index = HashMap::with_capacity(flows.len() * 2);
-        let mut by_source: HashMap<_, Vec<u32>> = HashMap::new();
+        let mut index = with_room(flows.len() * 2);
+        let mut by_source: Map<_, Vec<u32>> = Map::default();
         for (place, flow) in (0u32..).zip(flows) {
             let zone = flow.zone.unwrap_or(0);
             let original = Tuple::from_model(&flow.original);

@@ -1,6 +1,7 @@
 //! Routing decisions: policy rules and tables (`fib_rules.c`, `fib_trie.c`, `ip6_fib.c`), kinds of addresses, choice
 //! of source addresses (`devinet.c`, `addrconf.c`). On top of the tables of `model::network`.
 
+use super::hash::Map;
 use super::settings::Settings;
 use crate::model::Network;
 use crate::model::network::{
@@ -9,6 +10,7 @@ use crate::model::network::{
 };
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// `LOOPBACK_IFINDEX`: the first device of every network namespace.
@@ -60,6 +62,33 @@ pub struct Hop {
     pub weight: u32,
 }
 
+/// The ways out of a route. Nearly always it is one, which takes no memory of its own.
+#[derive(Clone, Debug)]
+pub enum Hops {
+    One([Hop; 1]),
+    Several(Vec<Hop>),
+}
+
+impl Deref for Hops {
+    type Target = [Hop];
+
+    fn deref(&self) -> &[Hop] {
+        match self {
+            Hops::One(hop) => hop,
+            Hops::Several(hops) => hops,
+        }
+    }
+}
+
+impl DerefMut for Hops {
+    fn deref_mut(&mut self) -> &mut [Hop] {
+        match self {
+            Hops::One(hop) => hop,
+            Hops::Several(hops) => hops,
+        }
+    }
+}
+
 /// A route that was found.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -71,7 +100,7 @@ pub struct Found {
     /// Preferred source address.
     pub source: Option<IpAddr>,
     /// At least one; several of a multipath route, between which a hash decides.
-    pub hops: Vec<Hop>,
+    pub hops: Hops,
     /// bytes, where the route sets one
     pub mtu: Option<u32>,
 }
@@ -135,13 +164,13 @@ pub struct FibView<'a> {
     network: &'a Network,
     rules4: Vec<&'a PolicyRule>,
     rules6: Vec<&'a PolicyRule>,
-    tables: HashMap<(FibFamily, u32), &'a Arc<RouteTable>>,
+    tables: Map<(FibFamily, u32), &'a Arc<RouteTable>>,
     /// Rules other than those that always exist; the kernel then keeps the local table apart from the main one.
     pub custom4: bool,
     pub custom6: bool,
     /// Somebody added local routes by hand.
     custom_local4: bool,
-    own4: HashMap<Ipv4Addr, u32>,
+    own4: Map<Ipv4Addr, u32>,
     index_of: HashMap<&'a str, u32>,
 }
 
@@ -172,7 +201,7 @@ impl<'a> FibView<'a> {
             (32766, table::MAIN),
             (32767, table::DEFAULT),
         ];
-        let mut own4 = HashMap::new();
+        let mut own4 = Map::default();
         for address in network.addresses.iter() {
             if let IpAddr::V4(own) = address.local.address {
                 own4.entry(own).or_insert(address.index);
@@ -531,11 +560,7 @@ impl<'a> FibView<'a> {
         if route.flags as u8 & hop_flags::DEAD != 0 {
             return None;
         }
-        let mut hops = Vec::with_capacity(1);
-        if !self.hops_of(route, &mut hops) {
-            return refused(NoWay::Blackhole);
-        }
-        hops.retain(|(hop, flags)| {
+        let usable = |hop: &Hop, flags: u8| {
             let linkdown = flags & hop_flags::LINKDOWN != 0
                 && !key.ignore_linkdown
                 && self.ignores_linkdown(route.family, hop.oif);
@@ -543,15 +568,28 @@ impl<'a> FibView<'a> {
                 && key.oif != hop.oif
                 && (route.family == FibFamily::Ip4 || key.strict);
             flags & hop_flags::DEAD == 0 && !linkdown && !wrong
-        });
-        let first = hops.first()?;
-        if route.family == FibFamily::Ip6 && key.oif != 0 && !key.strict && first.0.oif != key.oif {
-            // Not forced: another hop through the device is better, if there is one.
-            if let Some(place) = hops.iter().position(|(hop, _)| hop.oif == key.oif) {
-                hops.swap(0, place);
-                hops.truncate(1);
+        };
+        let hops = match single_hop(route) {
+            Some((hop, flags)) if usable(&hop, flags) => Hops::One([hop]),
+            Some(_) => return None,
+            None => {
+                let mut hops = Vec::new();
+                if !self.hops_of(route, &mut hops) {
+                    return refused(NoWay::Blackhole);
+                }
+                hops.retain(|(hop, flags)| usable(hop, *flags));
+                let (first, _) = hops.first()?;
+                let free = route.family == FibFamily::Ip6 && key.oif != 0 && !key.strict;
+                if free && first.oif != key.oif {
+                    // Not forced: another hop through the device is better, if there is one.
+                    if let Some(place) = hops.iter().position(|(hop, _)| hop.oif == key.oif) {
+                        hops.swap(0, place);
+                        hops.truncate(1);
+                    }
+                }
+                Hops::Several(hops.into_iter().map(|(hop, _)| hop).collect())
             }
-        }
+        };
         let rare = route.rare.as_deref();
         Some(InTable::Found(Found {
             rule: None,
@@ -560,7 +598,7 @@ impl<'a> FibView<'a> {
             kind: route.kind,
             scope: route.scope,
             source: route.source,
-            hops: hops.into_iter().map(|(hop, _)| hop).collect(),
+            hops,
             mtu: rare
                 .into_iter()
                 .flat_map(|rare| &rare.metrics)
@@ -597,14 +635,8 @@ impl<'a> FibView<'a> {
         if !hops.is_empty() {
             return true;
         }
-        if let Some(oif) = route.oif {
-            let via = route.via().and_then(|via| via.ip());
-            let one = Hop {
-                oif,
-                gateway: route.gateway.or(via),
-                weight: 1,
-            };
-            hops.push((one, route.flags as u8));
+        if let Some(one) = single_hop(route) {
+            hops.push(one);
             return true;
         }
         let Some(object) = route.nexthop.and_then(|id| self.network.nexthop(id)) else {
@@ -844,6 +876,18 @@ impl<'a> FibView<'a> {
         let _ = self.lookup(&back);
         Ok(())
     }
+}
+
+/// The next hop of a route that names one itself, with its flags.
+fn single_hop(route: Route<'_>) -> Option<(Hop, u8)> {
+    let oif = route.oif.filter(|_| route.hops().is_empty())?;
+    let via = route.via().and_then(|via| via.ip());
+    let hop = Hop {
+        oif,
+        gateway: route.gateway.or(via),
+        weight: 1,
+    };
+    Some((hop, route.flags as u8))
 }
 
 /// Why a source address is refused.

@@ -5,11 +5,11 @@
 //! order within a table and mostly that of tables; where the kernel lists its hooks, that list decides.
 
 use super::eval::program::{ChainId, Program};
+use super::hash::Map;
 use crate::kernel::netlink::Attrs;
 use crate::model::network::{HookFunction, Network};
 use crate::model::ruleset::table_flags;
 use crate::model::{Family, ObjectData, Table};
-use std::collections::HashMap;
 
 /// Hooks of the IP families and the bridge: `enum nf_inet_hooks`.
 pub mod inet {
@@ -98,8 +98,8 @@ pub struct Hooks {
     ip6: [List; 5],
     bridge: [List; 5],
     arp: [List; 3],
-    ingress: HashMap<u32, List>,
-    egress: HashMap<u32, List>,
+    ingress: Map<u32, List>,
+    egress: Map<u32, List>,
     nat4: [List; 5],
     nat6: [List; 5],
     /// Somebody uses conntrack, per family.

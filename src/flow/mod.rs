@@ -15,6 +15,7 @@ pub mod fib;
 pub mod filter_words;
 pub mod frame;
 pub mod group;
+mod hash;
 pub mod hooks;
 pub mod nat;
 pub mod observed;

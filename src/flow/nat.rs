@@ -316,7 +316,7 @@ impl<'s> Walk<'s, '_> {
         }
         self.unknown_port = true;
         let last = u32::from(min) + size - 1;
-        self.note(format!("the port is drawn at random from {min} to {last}"));
+        self.note(|| format!("the port is drawn at random from {min} to {last}"));
         if specified && !(u32::from(min)..=last).contains(&u32::from(port)) {
             put(min);
         }

@@ -10,6 +10,7 @@ use super::eval::program::{Program, SetId};
 use super::eval::{RULES_PER_PACKET, Registers};
 use super::fib::{FibView, FlowKey};
 use super::frame::{L4, Skb};
+use super::hash::Map;
 use super::hooks::{Entry as HookEntry, Function, Hooks, hook_name, inet};
 use super::packet::{Question, QuestionError};
 use super::report::{
@@ -45,6 +46,8 @@ pub struct Simulator<'a> {
     pub flows: Table<'a>,
     pub ipsets: IpSets<'a>,
     pub legacy: Vec<legacy::Table<'a>>,
+    /// Devices' names as registers hold them.
+    names: Map<u32, [u8; 16]>,
 }
 
 /// An answer.
@@ -122,20 +125,14 @@ pub(super) struct Added {
     pub deleted: bool,
 }
 
-/// Names of the devices at the present hook, as registers hold them.
-#[derive(Default)]
-pub(super) struct DeviceNames([(u32, [u8; 16]); 2]);
-
-impl DeviceNames {
-    pub fn get(&self, index: u32, make: impl FnOnce(u32) -> [u8; 16]) -> [u8; 16] {
-        if index == 0 {
-            return [0; 16];
-        }
-        match self.0.iter().find(|(known, _)| *known == index) {
-            Some((_, name)) => *name,
-            None => make(index),
-        }
+/// A name as a register holds it.
+fn in_register(name: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    let own = crate::model::text::to_bytes(name);
+    for (place, byte) in bytes.iter_mut().take(15).zip(own) {
+        *place = byte;
     }
+    bytes
 }
 
 /// One packet under way.
@@ -153,7 +150,6 @@ pub(super) struct Walk<'s, 'a> {
     pub state: HookState,
     pub l4: L4,
     pub registers: Registers,
-    pub names: DeviceNames,
     pub added: Vec<Added>,
     pub unknown_port: bool,
     pub record: bool,
@@ -161,6 +157,8 @@ pub(super) struct Walk<'s, 'a> {
     /// Rules that may still be looked at.
     pub budget: u32,
     script: &'s [usize],
+    /// Decisions so far; only a recorded walk keeps them.
+    decided: usize,
     decisions: Vec<Decision>,
     notes: Vec<String>,
     fate: Option<Fate>,
@@ -194,6 +192,12 @@ impl<'a> Simulator<'a> {
             flows: Table::new(world.flows),
             ipsets: IpSets::new(world.ipsets),
             legacy,
+            names: world
+                .network
+                .links
+                .iter()
+                .map(|link| (link.index, in_register(&link.name)))
+                .collect(),
             program,
         }
     }
@@ -286,13 +290,13 @@ impl<'a> Simulator<'a> {
             },
             l4: L4::default(),
             registers: Registers::new(),
-            names: DeviceNames::default(),
             added: Vec::new(),
             unknown_port: false,
             record,
             steps: Vec::new(),
             budget: RULES_PER_PACKET,
             script,
+            decided: 0,
             decisions: Vec::new(),
             notes: Vec::new(),
             fate: None,
@@ -329,26 +333,42 @@ impl<'s, 'a> Walk<'s, 'a> {
         options: &[&str],
         likely: bool,
     ) -> usize {
-        let place = self.decisions.len();
-        let taken = self.script.get(place).copied().unwrap_or(0);
-        self.decisions.push(Decision {
-            what: what(),
-            options: options.iter().map(|option| (*option).to_owned()).collect(),
-            taken,
-            likely,
-        });
+        let options = || options.iter().map(|option| (*option).to_owned()).collect();
+        self.choose(what, options, likely)
+    }
+
+    /// The same with options that are put into words only when somebody reads them.
+    pub(super) fn choose(
+        &mut self,
+        what: impl FnOnce() -> String,
+        options: impl FnOnce() -> Vec<String>,
+        likely: bool,
+    ) -> usize {
+        let taken = self.script.get(self.decided).copied().unwrap_or(0);
+        self.decided += 1;
+        if self.record {
+            self.decisions.push(Decision {
+                what: what(),
+                options: options(),
+                taken,
+                likely,
+            });
+        }
         taken
     }
 
-    pub(super) fn note(&mut self, what: String) {
-        if !self.notes.contains(&what) {
-            self.notes.push(what);
+    pub(super) fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.record {
+            let what = what();
+            if !self.notes.contains(&what) {
+                self.notes.push(what);
+            }
         }
     }
 
     /// The path cannot be followed any further.
-    pub(super) fn stuck(&mut self, why: &str) {
-        self.note(why.to_owned());
+    pub(super) fn stuck(&mut self, why: impl FnOnce() -> String) {
+        self.note(why);
         self.end(Fate::Uncertain);
     }
 
@@ -398,6 +418,11 @@ impl<'s, 'a> Walk<'s, 'a> {
         };
     }
 
+    /// The name of a device as a register holds it; without a device zeros.
+    pub(super) fn device_name(&self, index: u32) -> [u8; 16] {
+        self.sim.names.get(&index).copied().unwrap_or_default()
+    }
+
     pub(super) fn device(&self, index: u32) -> String {
         self.sim.network.link_name(index).to_string()
     }
@@ -418,17 +443,6 @@ impl<'s, 'a> Walk<'s, 'a> {
             oif,
             is_egress: false,
         };
-        let name = |index: u32| -> (u32, [u8; 16]) {
-            let mut bytes = [0; 16];
-            if let Some(link) = self.sim.network.link(index) {
-                for (place, byte) in bytes.iter_mut().take(15).zip(link.name.bytes()) {
-                    *place = byte;
-                }
-            }
-            (index, bytes)
-        };
-        // Names that are not plain text are rare enough to be made anew each time.
-        self.names = DeviceNames([name(iif), name(oif)]);
         self.refresh_l4();
     }
 

@@ -2,10 +2,10 @@
 //! ranges field by field (`nft_set_hash.c`, `nft_set_rbtree.c`, `nft_set_pipapo.c`).
 
 use super::eval::program::Target;
+use super::hash::{Map, with_room};
 use crate::kernel::nf_tables::decode;
 use crate::model::set::{element_flags, flags};
 use crate::model::{Data, Element, Elements, Expression, Name, Set};
-use std::collections::HashMap;
 
 /// What an element holds besides its key.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Value {
 
 #[derive(Clone, Debug)]
 enum Index {
-    Exact(HashMap<Box<[u8]>, u32>),
+    Exact(Map<Box<[u8]>, u32>),
     /// Ascending; an entry that is an end begins a gap.
     Interval(Vec<Bound>),
     Ranges(Vec<Ranged>),
@@ -55,7 +55,7 @@ impl SetIndex {
     /// `resolve` finds the chain that a verdict names.
     pub fn build(set: &Set, resolve: &dyn Fn(&crate::model::Verdict) -> Target) -> SetIndex {
         let mut built = SetIndex {
-            index: Index::Exact(HashMap::new()),
+            index: Index::Exact(Map::default()),
             fields: fields_of(set),
             values: Vec::new(),
             catch_all: None,
@@ -67,7 +67,7 @@ impl SetIndex {
             return built;
         };
         let interval = set.has(flags::INTERVAL);
-        let mut exact = HashMap::with_capacity(list.len());
+        let mut exact = with_room(list.len());
         let (mut bounds, mut ranges) = (Vec::new(), Vec::new());
         for raw in list.iter() {
             let element = match decode::element(raw) {

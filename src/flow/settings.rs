@@ -1,8 +1,8 @@
 //! The sysctls that decide, read once from the picture, with the kernel's defaults where one is absent.
 
+use super::hash::Map;
 use crate::model::Network;
 use crate::model::network::Sysctls;
-use std::collections::HashMap;
 
 /// IPv4 settings of one device.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,8 +28,8 @@ pub struct Device6 {
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    by_index4: HashMap<u32, Device4>,
-    by_index6: HashMap<u32, Device6>,
+    by_index4: Map<u32, Device4>,
+    by_index6: Map<u32, Device6>,
     pub forwarding6: bool,
     pub ct_checksum: bool,
     pub tcp_loose: bool,
@@ -54,8 +54,8 @@ impl Settings {
                 .into_iter()
                 .any(|name| sysctls.interface("ipv4", name, key).unwrap_or(0) != 0)
         };
-        let mut by_index4 = HashMap::new();
-        let mut by_index6 = HashMap::new();
+        let mut by_index4 = Map::default();
+        let mut by_index6 = Map::default();
         for link in network.links.iter() {
             let name = &*link.name;
             let own = |family: &str, key: &str| sysctls.interface(family, name, key).unwrap_or(0);

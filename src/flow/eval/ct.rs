@@ -51,8 +51,7 @@ impl<'s> Walk<'s, '_> {
             key::MARK => registers.put_u32(dreg, entry.mark),
             key::SECMARK => registers.put_u32(dreg, 0),
             key::EXPIRATION => {
-                let what = "when the conntrack entry expires".to_owned();
-                registers.put_unknown(dreg, 4, what);
+                registers.put_unknown(dreg, 4, "when the conntrack entry expires");
             }
             key::HELPER => {
                 // The helper of the connection that expected this one.
@@ -73,7 +72,7 @@ impl<'s> Walk<'s, '_> {
                 registers.put(dreg, &value.to_ne_bytes());
             }
             key::ZONE => registers.put(dreg, &entry.zone.to_ne_bytes()),
-            key::ID => registers.put_unknown(dreg, 4, "the id of the conntrack entry".into()),
+            key::ID => registers.put_unknown(dreg, 4, "the id of the conntrack entry"),
             _ => {
                 let tuple = *entry.tuple(direction.unwrap_or(0));
                 let address = |address: IpAddr, v6: Option<bool>| -> Option<Vec<u8>> {

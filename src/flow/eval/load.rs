@@ -55,55 +55,62 @@ impl<'s> Walk<'s, '_> {
         len: usize,
     ) -> Next<'s> {
         // What fits the register file is at most 64 bytes.
-        let mut own = [0u8; 64];
-        let Some(out) = own.get_mut(..len) else {
+        if len > 64 {
             return Next::Break;
-        };
-        let found = match base {
-            PayloadBase::Network => copy(&self.skb.data, offset, out),
+        }
+        let start = match base {
+            PayloadBase::Network => Some(offset),
             PayloadBase::Transport => {
                 let l4 = self.l4;
                 // Loads of 1, 2 or 4 aligned bytes do not look at the fragment offset.
                 let fast = matches!(len, 1 | 2 | 4) && offset.is_multiple_of(len);
-                l4.known
-                    && (fast || l4.fragment == 0)
-                    && copy(&self.skb.data, l4.offset + offset, out)
+                (l4.known && (fast || l4.fragment == 0)).then_some(l4.offset + offset)
             }
-            PayloadBase::Link => self.link_bytes(offset, out),
-            PayloadBase::Inner => self
-                .inner_offset()
-                .is_some_and(|inner| copy(&self.skb.data, inner + offset, out)),
-            PayloadBase::Tunnel => false,
+            PayloadBase::Inner => self.inner_offset().map(|inner| inner + offset),
+            PayloadBase::Link => return self.link_payload(dreg, offset, len),
+            PayloadBase::Tunnel => None,
         };
-        if !found {
-            if base == PayloadBase::Link && self.state.is_egress && self.skb.mac.is_none() {
-                self.registers.put_unknown(
-                    dreg,
-                    len,
-                    "the link-layer header: the neighbour's address is not known".into(),
-                );
-                return Next::Continue;
+        match start.and_then(|start| self.skb.data.get(start..start + len)) {
+            Some(bytes) => {
+                self.registers.put(dreg, bytes);
+                Next::Continue
             }
-            return Next::Break;
+            None => Next::Break,
         }
-        self.registers.put(dreg, &own[..len]);
-        Next::Continue
+    }
+
+    fn link_payload(&mut self, dreg: usize, offset: usize, len: usize) -> Next<'s> {
+        let mut own = [0u8; 64];
+        let Some(out) = own.get_mut(..len) else {
+            return Next::Break;
+        };
+        if self.link_bytes(offset, out) {
+            self.registers.put(dreg, out);
+            return Next::Continue;
+        }
+        if self.state.is_egress && self.skb.mac.is_none() {
+            let what = "the link-layer header: the neighbour's address is not known";
+            self.registers.put_unknown(dreg, len, what);
+            return Next::Continue;
+        }
+        Next::Break
     }
 
     fn link_bytes(&self, offset: usize, out: &mut [u8]) -> bool {
         let Some(mac) = self.skb.mac else {
             return false;
         };
-        let mut header = mac.bytes().to_vec();
-        if let Some((protocol, tci)) = self.skb.vlan
-            && offset + out.len() > 12
-        {
-            header.truncate(12);
-            header.extend(protocol.to_be_bytes());
-            header.extend(tci.to_be_bytes());
-            header.extend(mac.protocol.to_be_bytes());
-        }
-        let whole = header.iter().chain(&self.skb.data);
+        let (stations, kind) = (mac.bytes(), mac.protocol.to_be_bytes());
+        let tag = match self.skb.vlan {
+            Some((protocol, tci)) if offset + out.len() > 12 => {
+                let ([a, b], [c, d]) = (protocol.to_be_bytes(), tci.to_be_bytes());
+                Some([a, b, c, d])
+            }
+            _ => None,
+        };
+        let whole = stations.iter().take(12);
+        let whole = whole.chain(tag.iter().flatten()).chain(&kind);
+        let whole = whole.chain(&self.skb.data);
         let mut taken = whole.skip(offset);
         for byte in out.iter_mut() {
             match taken.next() {
@@ -141,26 +148,15 @@ impl<'s> Walk<'s, '_> {
         }
     }
 
-    fn device_name(&self, index: u32) -> [u8; 16] {
-        let mut name = [0; 16];
-        if let Some(link) = self.sim.network.link(index) {
-            let bytes = crate::model::text::to_bytes(&link.name);
-            for (place, byte) in name.iter_mut().take(15).zip(bytes) {
-                *place = byte;
-            }
-        }
-        name
-    }
-
     pub(super) fn meta(&mut self, dreg: usize, key: u32) -> Next<'s> {
         let state = self.state;
         match key {
             key::IIFNAME => {
-                let name = self.names.get(state.iif, |index| self.device_name(index));
+                let name = self.device_name(state.iif);
                 self.registers.put(dreg, &name);
             }
             key::OIFNAME => {
-                let name = self.names.get(state.oif, |index| self.device_name(index));
+                let name = self.device_name(state.oif);
                 self.registers.put(dreg, &name);
             }
             key::L4PROTO => {
@@ -185,18 +181,20 @@ impl<'s> Walk<'s, '_> {
                 if !self.socket {
                     return Next::Break;
                 }
-                let (owner, option) = if key == key::SKUID {
-                    (self.question.uid, "uid")
+                let (owner, what) = if key == key::SKUID {
+                    (
+                        self.question.uid,
+                        "whose socket sends it (say it with --uid)",
+                    )
                 } else {
-                    (self.question.gid, "gid")
+                    (
+                        self.question.gid,
+                        "whose socket sends it (say it with --gid)",
+                    )
                 };
                 match owner {
                     Some(owner) => self.registers.put_u32(dreg, owner),
-                    None => self.registers.put_unknown(
-                        dreg,
-                        4,
-                        format!("whose socket sends it (say it with --{option})"),
-                    ),
+                    None => self.registers.put_unknown(dreg, 4, what),
                 }
             }
             key::IIFTYPE
@@ -229,19 +227,16 @@ impl<'s> Walk<'s, '_> {
             }
             key::SECMARK => self.registers.put_u32(dreg, 0),
             key::SECPATH => self.registers.put(dreg, &[0]),
-            key::CPU => {
-                self.registers
-                    .put_unknown(dreg, 4, "the CPU that handles the packet".into())
-            }
-            key::PRANDOM => self
+            key::CPU => self
                 .registers
-                .put_unknown(dreg, 4, "a random number".into()),
+                .put_unknown(dreg, 4, "the CPU that handles the packet"),
+            key::PRANDOM => self.registers.put_unknown(dreg, 4, "a random number"),
             key::CGROUP => {
                 if !self.socket {
                     return Next::Break;
                 }
                 self.registers
-                    .put_unknown(dreg, 4, "the control group of the socket".into());
+                    .put_unknown(dreg, 4, "the control group of the socket");
             }
             key::SDIF => self.registers.put_u32(dreg, 0),
             key::SDIFNAME => {
@@ -250,7 +245,7 @@ impl<'s> Walk<'s, '_> {
             }
             key::BRI_IIFPVID | key::BRI_IIFVPROTO => {
                 self.registers
-                    .put_unknown(dreg, 4, "the VLAN settings of the bridge".into());
+                    .put_unknown(dreg, 4, "the VLAN settings of the bridge");
             }
             other => {
                 return self.break_or_not(|| format!("meta key {other}, which is not understood"));
@@ -291,7 +286,7 @@ impl<'s> Walk<'s, '_> {
         let Some(now) = self.question.time else {
             let len = if key == key::TIME_NS { 8 } else { 4 };
             self.registers
-                .put_unknown(dreg, len, "the time (say it with --time)".into());
+                .put_unknown(dreg, len, "the time (say it with --time)");
             return;
         };
         let seconds = now.div_euclid(1_000_000_000);
@@ -517,16 +512,6 @@ impl<'s> Walk<'s, '_> {
     pub(super) fn is_before_routing(&self) -> bool {
         let ip = matches!(self.state.family, Family::Ip | Family::Ip6);
         ip && matches!(self.state.hook, inet::PREROUTING | inet::INGRESS)
-    }
-}
-
-fn copy(data: &[u8], offset: usize, out: &mut [u8]) -> bool {
-    match data.get(offset..offset + out.len()) {
-        Some(bytes) => {
-            out.copy_from_slice(bytes);
-            true
-        }
-        None => false,
     }
 }
 

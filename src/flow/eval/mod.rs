@@ -37,7 +37,7 @@ pub(super) struct Registers {
     bytes: [u8; REGISTERS],
     /// Bit per four bytes.
     unknown: u32,
-    what: String,
+    what: &'static str,
 }
 
 impl Registers {
@@ -45,7 +45,7 @@ impl Registers {
         Registers {
             bytes: [0; REGISTERS],
             unknown: 0,
-            what: String::new(),
+            what: "",
         }
     }
 
@@ -55,8 +55,18 @@ impl Registers {
 
     /// The last word is filled up with zeros, as the kernel does.
     pub fn put(&mut self, at: usize, data: &[u8]) {
-        let padded = data.len().next_multiple_of(4);
-        if let Some(place) = self.bytes.get_mut(at..at + padded) {
+        // Most loads are of one word: a store, not a call that copies.
+        let word = match *data {
+            [a, b, c, d] => Some([a, b, c, d]),
+            [a, b] => Some([a, b, 0, 0]),
+            [a] => Some([a, 0, 0, 0]),
+            _ => None,
+        };
+        if let Some(word) = word {
+            if let Some(place) = self.bytes.get_mut(at..at + 4) {
+                place.copy_from_slice(&word);
+            }
+        } else if let Some(place) = self.bytes.get_mut(at..at + data.len().next_multiple_of(4)) {
             let (value, rest) = place.split_at_mut(data.len());
             value.copy_from_slice(data);
             rest.fill(0);
@@ -70,7 +80,7 @@ impl Registers {
         self.put(at, &value.to_ne_bytes());
     }
 
-    pub fn put_unknown(&mut self, at: usize, len: usize, what: String) {
+    pub fn put_unknown(&mut self, at: usize, len: usize, what: &'static str) {
         self.unknown |= words(at, len);
         self.what = what;
     }
@@ -82,8 +92,8 @@ impl Registers {
     }
 
     /// What the value depends on, when it is not known.
-    pub fn unknown(&self, at: usize, len: usize) -> Option<&str> {
-        (self.unknown & words(at, len) != 0).then_some(self.what.as_str())
+    pub fn unknown(&self, at: usize, len: usize) -> Option<&'static str> {
+        (self.unknown != 0 && self.unknown & words(at, len) != 0).then_some(self.what)
     }
 }
 
@@ -91,6 +101,16 @@ fn words(at: usize, len: usize) -> u32 {
     (at / 4..(at + len.max(1)).div_ceil(4))
         .filter(|word| *word < 32)
         .fold(0, |bits, word| bits | 1 << word)
+}
+
+/// Values of one word, as most are, without a call.
+fn same(own: &[u8], data: &[u8]) -> bool {
+    match (own, data) {
+        (&[a, b, c, d], &[e, f, g, h]) => [a, b, c, d] == [e, f, g, h],
+        (&[a, b], &[c, d]) => [a, b] == [c, d],
+        (&[a], &[b]) => a == b,
+        _ => own == data,
+    }
 }
 
 fn verdict_of(target: &Target) -> RuleVerdict {
@@ -112,6 +132,17 @@ enum Ran<'s> {
     Through,
     Verdict(&'s Target),
     End(RuleVerdict),
+}
+
+impl Ran<'_> {
+    fn outcome(&self) -> Outcome {
+        match self {
+            Ran::Broke(op) => Outcome::Failed(*op),
+            Ran::Through => Outcome::Matched(RuleVerdict::Continue),
+            Ran::Verdict(target) => Outcome::Matched(verdict_of(target)),
+            Ran::End(verdict) => Outcome::Matched(verdict.clone()),
+        }
+    }
 }
 
 impl<'s, 'a> Walk<'s, 'a> {
@@ -156,38 +187,29 @@ impl<'s, 'a> Walk<'s, 'a> {
             };
             at += 1;
             if self.budget == 0 {
-                self.stuck(
-                    "the chains send packets around in circles; the kernel refuses such rules",
-                );
+                self.stuck(|| {
+                    "the chains send packets around in circles; the kernel refuses such rules"
+                        .into()
+                });
                 return (RuleVerdict::Drop, false, seen);
             }
             self.budget -= 1;
             let ran = self.run_rule(chain, rule);
-            let (outcome, go) = match ran {
-                Ran::Broke(op) => (Outcome::Failed(op), None),
-                Ran::Through => (Outcome::Matched(RuleVerdict::Continue), None),
-                Ran::Verdict(target) => (Outcome::Matched(verdict_of(target)), Some(target)),
-                Ran::End(verdict) => {
-                    if self.record {
-                        seen.push(RuleStep {
-                            place: Place::Nft(chain),
-                            rule: at - 1,
-                            outcome: Outcome::Matched(verdict.clone()),
-                        });
-                    }
-                    return (verdict, false, seen);
-                }
-            };
             if self.record {
                 seen.push(RuleStep {
                     place: Place::Nft(chain),
                     rule: at - 1,
-                    outcome,
+                    outcome: ran.outcome(),
                 });
             }
+            let go = match ran {
+                Ran::Broke(_) | Ran::Through => continue,
+                Ran::Verdict(target) => target,
+                Ran::End(verdict) => return (verdict, false, seen),
+            };
             match go {
-                None | Some(Target::Continue | Target::Break) => {}
-                Some(Target::Return) => {
+                Target::Continue | Target::Break => {}
+                Target::Return => {
                     if depth == 0 {
                         return (self.policy(base), true, seen);
                     }
@@ -195,14 +217,14 @@ impl<'s, 'a> Walk<'s, 'a> {
                     (chain, at) = stack[depth];
                     rules = sim.program.rules(chain);
                 }
-                Some(Target::Jump(name, to) | Target::Goto(name, to)) => {
+                Target::Jump(name, to) | Target::Goto(name, to) => {
                     let Some(to) = to else {
-                        self.stuck(&format!("there is no chain '{name}' to go to"));
+                        self.stuck(|| format!("there is no chain '{name}' to go to"));
                         return (RuleVerdict::Drop, false, seen);
                     };
-                    if matches!(go, Some(Target::Jump(..))) {
+                    if matches!(go, Target::Jump(..)) {
                         if depth == STACK {
-                            self.stuck("the chains call each other more than 16 deep");
+                            self.stuck(|| "the chains call each other more than 16 deep".into());
                             return (RuleVerdict::Drop, false, seen);
                         }
                         stack[depth] = (chain, at);
@@ -211,11 +233,11 @@ impl<'s, 'a> Walk<'s, 'a> {
                     (chain, at) = (*to, 0);
                     rules = sim.program.rules(chain);
                 }
-                Some(Target::Unknown(what)) => {
-                    self.stuck(&format!("{what} cannot be followed"));
+                Target::Unknown(what) => {
+                    self.stuck(|| format!("{what} cannot be followed"));
                     return (RuleVerdict::Drop, false, seen);
                 }
-                Some(target) => return (verdict_of(target), false, seen),
+                target => return (verdict_of(target), false, seen),
             }
         }
     }
@@ -282,10 +304,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             Op::Other(expression) => self.other(chain, expression),
             Op::Match(extension) => self.xt_match(extension),
             Op::Target(extension) => self.xt_target(extension),
-            Op::Unknown(what) => {
-                let what = what.clone();
-                self.break_or_not(move || what)
-            }
+            Op::Unknown(what) => self.break_or_not(|| what.clone()),
         }
     }
 
@@ -299,15 +318,14 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn compare(&mut self, sreg: usize, op: CmpOp, data: &[u8]) -> Next<'s> {
         if let Some(what) = self.registers.unknown(sreg, data.len()) {
-            let what = what.to_owned();
-            return self.break_or_not(move || what);
+            return self.break_or_not(|| what.into());
         }
         let Some(own) = self.registers.get(sreg, data.len()) else {
             return Next::Break;
         };
         let hit = match op {
-            CmpOp::Eq => own == data,
-            CmpOp::Neq => own != data,
+            CmpOp::Eq => same(own, data),
+            CmpOp::Neq => !same(own, data),
             CmpOp::Lt => own < data,
             CmpOp::Lte => own <= data,
             CmpOp::Gt => own > data,
@@ -318,8 +336,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     fn mask(&mut self, sreg: usize, dreg: usize, mask: &[u8], xor: &[u8]) {
         let len = mask.len();
-        if self.registers.unknown(sreg, len).is_some() {
-            let what = self.registers.what.clone();
+        if let Some(what) = self.registers.unknown(sreg, len) {
             self.registers.put_unknown(dreg, len, what);
             return;
         }

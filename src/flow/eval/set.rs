@@ -20,12 +20,12 @@ impl<'s> Walk<'s, '_> {
             return Next::Break;
         };
         if let Some(problem) = &index.problem {
-            let name = sim.program.set(id).map(|set| set.name.clone());
-            let what = format!("the set '{}': {problem}", name.unwrap_or_else(|| "".into()));
-            return self.break_or_not(move || what);
+            return self.break_or_not(|| {
+                let name = sim.program.set(id).map_or("", |set| &*set.name);
+                format!("the set '{name}': {problem}")
+            });
         }
         if let Some(what) = self.registers.unknown(sreg, index.key_len) {
-            let what = what.to_owned();
             return self.unknown_key(what, index, dreg, verdicts);
         }
         let Some(key) = self.registers.get(sreg, index.key_len) else {
@@ -76,17 +76,19 @@ impl<'s> Walk<'s, '_> {
     /// A key that nobody knows: any element may be the one.
     fn unknown_key(
         &mut self,
-        what: String,
+        what: &'static str,
         index: &'s crate::flow::sets::SetIndex,
         dreg: Option<usize>,
         verdicts: bool,
     ) -> Next<'s> {
         const SHOWN: usize = 8;
         let values = index.values();
-        let mut options = vec!["no element".to_owned()];
-        options.extend((1..=values.len().min(SHOWN)).map(|n| format!("element {n}")));
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let taken = self.decide(|| what, &options, false);
+        let options = || {
+            let mut options = vec!["no element".to_owned()];
+            options.extend((1..=values.len().min(SHOWN)).map(|n| format!("element {n}")));
+            options
+        };
+        let taken = self.choose(|| what.into(), options, false);
         let Some(value) = taken.checked_sub(1).and_then(|place| values.get(place)) else {
             return Next::Break;
         };
@@ -117,8 +119,7 @@ impl<'s> Walk<'s, '_> {
         let table = sim.program.chains.get(chain).map_or(0, |code| code.table);
         let id = sim.program.set_named(table, set);
         let Some((id, index)) = id.and_then(|id| Some((id, sim.program.set_index(id)?))) else {
-            let what = format!("there is no set '{set}'");
-            return self.break_or_not(move || what);
+            return self.break_or_not(|| format!("there is no set '{set}'"));
         };
         let (Some(at), Some(size)) = (super::program::place(*sreg_key), sim.program.set(id)) else {
             return Next::Break;
@@ -218,8 +219,7 @@ impl<'s> Walk<'s, '_> {
                 Next::Continue
             }
             ObjectData::Unknown { why } => {
-                let what = format!("the object '{}': {why}", object.name);
-                self.break_or_not(move || what)
+                self.break_or_not(|| format!("the object '{}': {why}", object.name))
             }
             _ => Next::Continue,
         }

@@ -203,8 +203,7 @@ impl<'s> Walk<'s, '_> {
 
     fn range(&mut self, sreg: usize, op: CmpOp, from: &[u8], to: &[u8]) -> Next<'s> {
         if let Some(what) = self.registers.unknown(sreg, from.len()) {
-            let what = what.to_owned();
-            return self.break_or_not(move || what);
+            return self.break_or_not(|| what.into());
         }
         let Some(own) = self.registers.get(sreg, from.len()) else {
             return Next::Break;
@@ -222,7 +221,6 @@ impl<'s> Walk<'s, '_> {
             return;
         };
         if let Some(what) = self.registers.unknown(sreg, len) {
-            let what = what.to_owned();
             self.registers.put_unknown(dreg, len, what);
             return;
         }
@@ -256,7 +254,6 @@ impl<'s> Walk<'s, '_> {
 
     fn byteorder(&mut self, sreg: usize, dreg: usize, len: usize, size: usize) {
         if let Some(what) = self.registers.unknown(sreg, len) {
-            let what = what.to_owned();
             self.registers.put_unknown(dreg, len, what);
             return;
         }
@@ -316,7 +313,7 @@ impl<'s> Walk<'s, '_> {
                 let scaled = (u64::from(hash) * u64::from(modulus)) >> 32;
                 self.registers.put_u32(dreg, scaled as u32 + offset);
             }
-            _ => self.any_number(dreg, modulus, offset, "a hash with a random seed".into()),
+            _ => self.any_number(dreg, modulus, offset, "a hash with a random seed"),
         }
     }
 
@@ -326,21 +323,22 @@ impl<'s> Walk<'s, '_> {
         } else {
             "a random number (numgen random)"
         };
-        self.any_number(dreg, modulus, offset, what.into());
+        self.any_number(dreg, modulus, offset, what);
     }
 
     /// One of a few numbers: each is a branch.
-    fn any_number(&mut self, dreg: usize, modulus: u32, offset: u32, what: String) {
+    fn any_number(&mut self, dreg: usize, modulus: u32, offset: u32, what: &'static str) {
         const SHOWN: u32 = 16;
         if modulus == 0 || modulus > SHOWN {
             self.registers.put_unknown(dreg, 4, what);
             return;
         }
-        let options: Vec<String> = (0..modulus)
-            .map(|n| format!("it is {}", n + offset))
-            .collect();
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        let taken = self.decide(|| what, &options, modulus == 1);
+        let options = || {
+            (0..modulus)
+                .map(|n| format!("it is {}", n + offset))
+                .collect()
+        };
+        let taken = self.choose(|| what.into(), options, modulus == 1);
         self.registers.put_u32(dreg, taken as u32 + offset);
     }
 

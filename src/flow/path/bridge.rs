@@ -53,7 +53,7 @@ impl<'s> Walk<'s, '_> {
         let destination = self.skb.mac.map(|mac| mac.destination).unwrap_or_default();
         if destination[0] & 1 != 0 {
             // To all ports and to the bridge itself: the copy for this machine is followed.
-            self.note("a frame for many also goes to the other ports of the bridge; its copy for this machine is shown".into());
+            self.note(|| "a frame for many also goes to the other ports of the bridge; its copy for this machine is shown".into());
             return self.bridge_pass_up(port, bridge);
         }
         let own = |index: u32| {
@@ -112,7 +112,7 @@ impl<'s> Walk<'s, '_> {
             return self.fail(Fate::Dropped, "bridge", || "no other port is up".into());
         };
         if others.len() > 1 {
-            self.note("the bridge does not know the station: all other ports get a copy, the first is shown".into());
+            self.note(|| "the bridge does not know the station: all other ports get a copy, the first is shown".into());
         }
         self.bridge_forward_to(port, *first);
     }
@@ -148,7 +148,7 @@ impl<'s> Walk<'s, '_> {
     /// The bridge device sends: `br_dev_xmit`.
     pub(super) fn bridge_send(&mut self, fate: Fate, bridge: u32) {
         let Some(mac) = self.skb.mac else {
-            self.note("the station behind the bridge is not known".into());
+            self.note(|| "the station behind the bridge is not known".into());
             return self.end_at(fate, bridge);
         };
         let out = if mac.destination[0] & 1 != 0 {
@@ -247,9 +247,8 @@ impl<'s> Walk<'s, '_> {
                             mac.destination = destination;
                         }
                     }
-                    None => {
-                        self.note("the new destination's station on the bridge is not known".into())
-                    }
+                    None => self
+                        .note(|| "the new destination's station on the bridge is not known".into()),
                 }
             }
             Some(_) if forwarding || local => {

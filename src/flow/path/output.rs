@@ -2,7 +2,7 @@
 //! (`ip_output.c`, `route.c`, `ip6_output.c`, `netfilter.c` of both families).
 
 use super::{Dst, Walk};
-use crate::flow::fib::{FlowKey, Found, LOOPBACK, is_link_local};
+use crate::flow::fib::{FlowKey, Found, Hop, Hops, LOOPBACK, is_link_local};
 use crate::flow::frame::Link;
 use crate::flow::hooks::{Function, inet, netdev};
 use crate::flow::report::{Fate, RuleVerdict, Step};
@@ -263,10 +263,7 @@ impl<'s> Walk<'s, '_> {
             return;
         }
         if link.tc.egress > 0 || link.tc.tcx_egress.as_ref().is_some_and(|p| !p.is_empty()) {
-            self.note(format!(
-                "traffic control on {} decides at the end",
-                link.name
-            ));
+            self.note(|| format!("traffic control on {} decides at the end", link.name));
         }
         if link.is_loopback() {
             return self.loop_back();
@@ -347,11 +344,11 @@ fn on_link(device: u32, dst: IpAddr) -> Found {
         kind: RouteKind::Unicast,
         scope: scope::LINK,
         source: None,
-        hops: vec![crate::flow::fib::Hop {
+        hops: Hops::One([Hop {
             oif: device,
             gateway: None,
             weight: 1,
-        }],
+        }]),
         mtu: None,
     }
 }

@@ -32,16 +32,10 @@ impl<'s> Walk<'s, '_> {
             };
         }
         if !link.xdp.is_empty() {
-            self.note(format!(
-                "an XDP program on {} sees the packet first",
-                link.name
-            ));
+            self.note(|| format!("an XDP program on {} sees the packet first", link.name));
         }
         if link.tc.ingress > 0 || link.tc.tcx_ingress.as_ref().is_some_and(|p| !p.is_empty()) {
-            self.note(format!(
-                "traffic control on {} sees the packet first",
-                link.name
-            ));
+            self.note(|| format!("traffic control on {} sees the packet first", link.name));
         }
         if !self.run_ingress(index) {
             return;
@@ -129,10 +123,12 @@ impl<'s> Walk<'s, '_> {
             .and_then(|link| self.sim.network.link(link.master?))
             .filter(|master| master.vrf_table.is_some());
         if let Some(vrf) = vrf {
-            self.note(format!(
-                "the device belongs to the VRF {}, whose own hooks are not followed",
-                vrf.name
-            ));
+            self.note(|| {
+                format!(
+                    "the device belongs to the VRF {}, whose own hooks are not followed",
+                    vrf.name
+                )
+            });
         }
         match self.skb.protocol {
             ETH_P_IP => self.ip4_receive(index),
@@ -329,22 +325,22 @@ impl<'s> Walk<'s, '_> {
     /// Of several next hops a hash of the packet takes one, with a seed nobody knows.
     pub(super) fn choose_hop(&mut self, mut found: Found) -> (Found, crate::flow::fib::Hop) {
         if found.hops.len() > 1 {
-            let names: Vec<String> = found
-                .hops
-                .iter()
-                .map(|hop| match hop.gateway {
-                    Some(gateway) => format!("via {gateway} on {}", self.device(hop.oif)),
-                    None => format!("on {}", self.device(hop.oif)),
-                })
-                .collect();
-            let options: Vec<&str> = names.iter().map(String::as_str).collect();
+            let sim = self.sim;
+            let words = |hop: &crate::flow::fib::Hop| {
+                let device = sim.network.link_name(hop.oif);
+                match hop.gateway {
+                    Some(gateway) => format!("via {gateway} on {device}"),
+                    None => format!("on {device}"),
+                }
+            };
             let prefix = found.prefix;
-            let taken = self.decide(
+            let taken = self.choose(
                 || format!("which next hop of the multipath route to {prefix} the hash takes"),
-                &options,
+                || found.hops.iter().map(words).collect(),
                 false,
             );
-            found.hops.swap(0, taken.min(names.len() - 1));
+            let last = found.hops.len() - 1;
+            found.hops.swap(0, taken.min(last));
         }
         let hop = found
             .hops
@@ -365,8 +361,9 @@ impl<'s> Walk<'s, '_> {
     }
 
     fn not_forwarding(&mut self, index: u32) {
-        let device = self.device(index);
+        let sim = self.sim;
         self.fail(Fate::Dropped, "forwarding", || {
+            let device = sim.network.link_name(index);
             format!("not for this machine, and forwarding is off on {device}")
         });
     }
@@ -382,7 +379,6 @@ impl<'s> Walk<'s, '_> {
                 true
             }
             Err(fault) => {
-                let device = self.device(index);
                 let (name, text) = match fault {
                     SourceFault::Local => {
                         ("local_source", "the source is an address of this machine")
@@ -393,7 +389,9 @@ impl<'s> Walk<'s, '_> {
                         "the way back does not lead out of the device it came in on",
                     ),
                 };
-                self.fail(Fate::Dropped, name, || format!("{text} ({device})"));
+                self.fail(Fate::Dropped, name, || {
+                    format!("{text} ({})", sim.network.link_name(index))
+                });
                 false
             }
         }
@@ -421,9 +419,12 @@ impl<'s> Walk<'s, '_> {
     fn ip4_multicast(&mut self, index: u32, src: Ipv4Addr, dst: Ipv4Addr, key: &FlowKey) {
         let all_hosts = Ipv4Addr::new(224, 0, 0, 1);
         if dst != all_hosts {
-            let device = self.device(index);
+            let sim = self.sim;
             let options = ["nobody has", "somebody has"];
-            let what = || format!("whether a program here has joined {dst} on {device}");
+            let what = || {
+                let device = sim.network.link_name(index);
+                format!("whether a program here has joined {dst} on {device}")
+            };
             if self.decide(what, &options, true) == 0 {
                 return self.fail(Fate::Dropped, "multicast", || {
                     format!("nobody here has joined {dst}")
@@ -643,9 +644,12 @@ impl<'s> Walk<'s, '_> {
         });
         let member = everybody || own || (routers && self.sim.settings.forwarding6);
         if !member {
-            let device = self.device(index);
+            let sim = self.sim;
             let options = ["nobody has", "somebody has"];
-            let what = || format!("whether a program here has joined {dst} on {device}");
+            let what = || {
+                let device = sim.network.link_name(index);
+                format!("whether a program here has joined {dst} on {device}")
+            };
             if self.decide(what, &options, true) == 0 {
                 return self.fail(Fate::Dropped, "multicast", || {
                     format!("nobody here has joined {dst}")

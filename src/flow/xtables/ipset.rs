@@ -1,5 +1,6 @@
 //! Is a packet in a set of ipset? (`net/netfilter/ipset/ip_set_*.c`)
 
+use super::super::hash::Map;
 use super::super::packet::{
     IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE,
 };
@@ -14,14 +15,14 @@ use std::net::IpAddr;
 /// All sets, found by number and by name.
 pub struct IpSets<'a> {
     sets: Vec<Indexed<'a>>,
-    by_index: HashMap<u16, usize>,
+    by_index: Map<u16, usize>,
     by_name: HashMap<&'a str, usize>,
 }
 
 struct Indexed<'a> {
     set: &'a IpSet,
     /// Elements that are single addresses (with a port, or another address).
-    exact: HashMap<(IpAddr, u16, u8), Vec<usize>>,
+    exact: Map<(IpAddr, u16, u8), Vec<usize>>,
     /// The others.
     rest: Vec<usize>,
 }
@@ -40,7 +41,7 @@ impl<'a> IpSets<'a> {
         let indexed = sets
             .iter()
             .map(|set| {
-                let mut exact: HashMap<_, Vec<usize>> = HashMap::new();
+                let mut exact: Map<_, Vec<usize>> = Map::default();
                 let mut rest = Vec::new();
                 for (place, element) in set.elements.iter().enumerate() {
                     match exact_key(set, element) {

@@ -188,9 +188,10 @@ impl<'s> Walk<'s, '_> {
             };
             at += 1;
             if self.budget == 0 || stack.len() > DEPTH {
-                self.stuck(
-                    "the chains send packets around in circles; the kernel refuses such rules",
-                );
+                self.stuck(|| {
+                    "the chains send packets around in circles; the kernel refuses such rules"
+                        .into()
+                });
                 return (RuleVerdict::Drop, false, seen, false);
             }
             self.budget -= 1;
@@ -232,7 +233,7 @@ impl<'s> Walk<'s, '_> {
                 (_, RuleVerdict::Continue) => {}
                 (Target::Jump(name, to) | Target::Goto(name, to), verdict) => {
                     let Some(to) = *to else {
-                        self.stuck(&format!("there is no chain '{name}' to go to"));
+                        self.stuck(|| format!("there is no chain '{name}' to go to"));
                         return (RuleVerdict::Drop, false, seen, false);
                     };
                     if matches!(verdict, RuleVerdict::Jump(_)) {
@@ -285,7 +286,7 @@ impl<'s> Walk<'s, '_> {
         if device.mask == [0; 16] {
             return true;
         }
-        let own = self.names.get(index, |_| [0; 16]);
+        let own = self.device_name(index);
         let bytes = own.iter().zip(&device.name).zip(&device.mask);
         let hit = bytes
             .into_iter()

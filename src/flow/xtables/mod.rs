@@ -78,29 +78,28 @@ impl<'s> Walk<'s, '_> {
             Some(matched) => matched,
             None => {
                 let name = &code.name;
-                let what = match &code.extension {
+                self.maybe(|| match &code.extension {
                     Ok(_) => format!("what the iptables match '{name}' sees"),
                     Err(why) => format!("the iptables match '{name}': {why}"),
-                };
-                self.maybe(what)
+                })
             }
         }
     }
 
     /// Nobody knows whether it matches.
-    pub(super) fn maybe(&mut self, what: String) -> Matched {
-        let taken = self.decide(|| what, &["it does not match", "it matches"], false);
+    pub(super) fn maybe(&mut self, what: impl FnOnce() -> String) -> Matched {
+        let taken = self.decide(what, &["it does not match", "it matches"], false);
         (taken == 1).into()
     }
 
     /// The same where one answer is much likelier.
-    pub(super) fn likely(&mut self, what: String, matches: bool) -> Matched {
+    pub(super) fn likely(&mut self, what: impl FnOnce() -> String, matches: bool) -> Matched {
         let options = if matches {
             ["it matches", "it does not match"]
         } else {
             ["it does not match", "it matches"]
         };
-        let taken = self.decide(|| what, &options, true);
+        let taken = self.decide(what, &options, true);
         ((taken == 0) == matches).into()
     }
 

@@ -227,8 +227,8 @@ impl Walk<'_, '_> {
             Extension::Set4(info) if info.packets.op == 0 && info.bytes.op == 0 => {
                 return self.set(&info.match_set);
             }
-            Extension::Limit(_) => self.likely("a rate limit (-m limit)".into(), true),
-            Extension::EbtLimit(_) => self.likely("a rate limit (--limit)".into(), true),
+            Extension::Limit(_) => self.likely(|| "a rate limit (-m limit)".into(), true),
+            Extension::EbtLimit(_) => self.likely(|| "a rate limit (--limit)".into(), true),
             Extension::Hashlimit1(_) | Extension::Hashlimit2(_) | Extension::Hashlimit3(_) => {
                 const INVERT: u32 = 0x20;
                 let mode = match extension {
@@ -237,22 +237,24 @@ impl Walk<'_, '_> {
                     Extension::Hashlimit3(info) => info.cfg.mode,
                     _ => 0,
                 };
-                self.likely("a rate limit (-m hashlimit)".into(), mode & INVERT == 0)
+                self.likely(|| "a rate limit (-m hashlimit)".into(), mode & INVERT == 0)
             }
             Extension::Connlimit(info) => {
                 let over = info.flags & 1 == 0;
                 self.likely(
-                    format!(
-                        "how many connections there are (-m connlimit {})",
-                        info.limit
-                    ),
+                    || {
+                        format!(
+                            "how many connections there are (-m connlimit {})",
+                            info.limit
+                        )
+                    },
                     !over,
                 )
             }
             Extension::Quota(info) => {
                 let enough = info.quota > self.skb.data.len() as u64;
                 self.likely(
-                    "what is left of a quota (-m quota)".into(),
+                    || "what is left of a quota (-m quota)".into(),
                     enough != (info.flags & 1 != 0),
                 )
             }
@@ -267,7 +269,7 @@ impl Walk<'_, '_> {
                     (0, 0x8000_0000..) => (info.flags & 1 == 0).into(),
                     (0, 0) => (info.flags & 1 != 0).into(),
                     (1, 0) => Matched::Yes,
-                    _ => self.maybe(what.into()),
+                    _ => self.maybe(|| what.into()),
                 }
             }
             _ => return None,

@@ -34,7 +34,7 @@ impl Walk<'_, '_> {
         let extension = match &code.extension {
             Ok(extension) => extension,
             Err(why) => {
-                self.note(format!("the iptables target '{}': {why}", code.name));
+                self.note(|| format!("the iptables target '{}': {why}", code.name));
                 return None;
             }
         };
@@ -141,18 +141,18 @@ impl Walk<'_, '_> {
                 return Some(RuleVerdict::Accept);
             }
             Extension::Hmark(_) => {
-                self.note("the mark that HMARK computes from the packet is not known".into());
+                self.note(|| "the mark that HMARK computes from the packet is not known".into());
             }
             Extension::Snpt(_) | Extension::Dnpt(_) => {
-                self.note("prefix translation (SNPT, DNPT) is not followed".into());
+                self.note(|| "prefix translation (SNPT, DNPT) is not followed".into());
             }
             Extension::SetTarget0(_)
             | Extension::SetTarget1(_)
             | Extension::SetTarget2(_)
             | Extension::SetTarget3(_) => {
-                self.note(
-                    "the packet changes an ipset; later rules are shown as if it did not".into(),
-                );
+                self.note(|| {
+                    "the packet changes an ipset; later rules are shown as if it did not".into()
+                });
             }
             Extension::EbtMark(info) => {
                 let value = info.mark as u32;
