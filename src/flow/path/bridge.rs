@@ -251,7 +251,9 @@ impl<'s> Walk<'s, '_> {
                         .note(|| "the new destination's station on the bridge is not known".into()),
                 }
             }
-            Some(_) if forwarding || local => {
+            // IPv4 answers "no way" with a route that refuses (`ip_error`), which is found for the bridge itself: the
+            // frame goes up through the bridge's input, and ends at the route there.
+            _ if forwarding && out.is_some() || local || family == Family::Ip => {
                 let own: Option<[u8; 6]> = self
                     .sim
                     .network
