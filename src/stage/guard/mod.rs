@@ -262,10 +262,12 @@ pub fn confirm() -> Result<Pending, GuardError> {
     let place = state::window();
     let one = window(&place)?;
     if one.guarded {
-        return match ask(&place, "confirm")?.as_str() {
-            "confirmed" => Ok(one),
-            other => Err(GuardError::Silent(other.to_owned())),
-        };
+        match ask(&place, "confirm") {
+            Ok(answer) if answer == "confirmed" => return Ok(one),
+            Ok(other) => return Err(GuardError::Silent(other)),
+            Err(error) if !is_left_alone(&place) => return Err(error),
+            Err(_) => {}
+        }
     }
     // Its guard was killed.
     let Ok(Some(_lock)) = state::hold(&place) else {
@@ -293,11 +295,16 @@ pub fn rollback() -> Result<(Pending, Restored), GuardError> {
     let place = state::window();
     let one = window(&place)?;
     if one.guarded {
-        let answer = ask(&place, "rollback")?;
-        return match serde_json::from_str(&answer) {
-            Ok(restored) => Ok((one, restored)),
-            Err(_) => Err(GuardError::Restore(answer)),
-        };
+        match ask(&place, "rollback") {
+            Ok(answer) => {
+                return match serde_json::from_str(&answer) {
+                    Ok(restored) => Ok((one, restored)),
+                    Err(_) => Err(GuardError::Restore(answer)),
+                };
+            }
+            Err(error) if !is_left_alone(&place) => return Err(error),
+            Err(_) => {}
+        }
     }
     let Ok(Some(_lock)) = state::hold(&place) else {
         return Err(GuardError::Silent("another program deals with it".into()));
@@ -315,6 +322,14 @@ pub fn rollback() -> Result<(Pending, Restored), GuardError> {
 fn window(place: &Path) -> Result<Pending, GuardError> {
     let mut all = pending().into_iter();
     all.find(|one| one.place == place).ok_or(GuardError::None)
+}
+
+/// Whether the guard that did not answer was killed just then: the state is there and nobody holds it.
+fn is_left_alone(place: &Path) -> bool {
+    (0..40).any(|_| {
+        std::thread::sleep(Duration::from_millis(25));
+        place.exists() && matches!(state::hold(place), Ok(Some(_)))
+    })
 }
 
 fn ask(place: &Path, word: &str) -> Result<String, GuardError> {
