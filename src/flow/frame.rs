@@ -519,27 +519,31 @@ fn put_checksum(body: &mut [u8], src: IpAddr, dst: IpAddr, proto: u8) {
 
 /// Take an Ethernet frame apart.
 pub fn parse(bytes: &[u8]) -> Result<Skb, String> {
-    let header = bytes.get(..14).ok_or_else(|| {
+    let short = || {
         format!(
             "a frame has 14 bytes of header, this has {} in all",
             bytes.len()
         )
-    })?;
-    let mac = |at: usize| -> [u8; 6] { header[at..at + 6].try_into().unwrap_or_default() };
-    let mut protocol = u16::from_be_bytes([header[12], header[13]]);
-    let mut rest = &bytes[14..];
+    };
+    let (destination, rest) = bytes.split_first_chunk::<6>().ok_or_else(short)?;
+    let (source, rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
+    let (protocol, mut rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+    let mut protocol = u16::from_be_bytes(*protocol);
     let mut vlan = None;
     if matches!(protocol, ETH_P_8021Q | ETH_P_8021AD) {
-        let tag = rest.get(..4).ok_or("the frame ends inside its VLAN tag")?;
-        vlan = Some((protocol, u16::from_be_bytes([tag[0], tag[1]])));
-        protocol = u16::from_be_bytes([tag[2], tag[3]]);
-        rest = &rest[4..];
+        let (tag, behind) = rest
+            .split_first_chunk::<4>()
+            .ok_or("the frame ends inside its VLAN tag")?;
+        let [a, b, c, d] = *tag;
+        vlan = Some((protocol, u16::from_be_bytes([a, b])));
+        protocol = u16::from_be_bytes([c, d]);
+        rest = behind;
     }
     let mut skb = Skb {
         data: rest.to_vec(),
         mac: Some(Link {
-            destination: mac(0),
-            source: mac(6),
+            destination: *destination,
+            source: *source,
             protocol,
         }),
         vlan,

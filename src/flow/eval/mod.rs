@@ -181,7 +181,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                     return (self.policy(base), true, seen);
                 }
                 depth -= 1;
-                (chain, at) = stack[depth];
+                (chain, at) = stack.get(depth).copied().unwrap_or((chain, usize::MAX));
                 rules = sim.program.rules(chain);
                 continue;
             };
@@ -214,7 +214,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                         return (self.policy(base), true, seen);
                     }
                     depth -= 1;
-                    (chain, at) = stack[depth];
+                    (chain, at) = stack.get(depth).copied().unwrap_or((chain, usize::MAX));
                     rules = sim.program.rules(chain);
                 }
                 Target::Jump(name, to) | Target::Goto(name, to) => {
@@ -223,11 +223,11 @@ impl<'s, 'a> Walk<'s, 'a> {
                         return (RuleVerdict::Drop, false, seen);
                     };
                     if matches!(go, Target::Jump(..)) {
-                        if depth == STACK {
+                        let Some(slot) = stack.get_mut(depth) else {
                             self.stuck(|| "the chains call each other more than 16 deep".into());
                             return (RuleVerdict::Drop, false, seen);
-                        }
-                        stack[depth] = (chain, at);
+                        };
+                        *slot = (chain, at);
                         depth += 1;
                     }
                     (chain, at) = (*to, 0);

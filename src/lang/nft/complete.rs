@@ -85,7 +85,10 @@ pub fn complete(text: &str, cursor: usize, mode: Mode, names: &Names) -> Vec<Can
         .get(start..)
         .unwrap_or_default()
         .trim_start_matches('"');
-    let expected = parse::expected(before[..start].to_owned(), mode == Mode::Rule);
+    let expected = parse::expected(
+        before.get(..start).unwrap_or_default().to_owned(),
+        mode == Mode::Rule,
+    );
     let mut found = Vec::new();
     gather(&expected, names, quoted, &mut found);
     let mut candidates: Vec<Candidate> = Vec::new();

@@ -94,7 +94,7 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     let (mut p, mut n) = (0, 0);
     // Where the last star stands, and how much of the name it has taken.
     let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
+    while let Some(c) = name.get(n).copied() {
         let step = match pattern.get(p) {
             Some('*') => {
                 star = Some((p, n));
@@ -102,8 +102,8 @@ pub fn matches(pattern: &str, name: &str) -> bool {
                 continue;
             }
             Some('?') => Some(p + 1),
-            Some('[') => class(&pattern, p, name[n]),
-            Some(c) => (*c == name[n]).then_some(p + 1),
+            Some('[') => class(&pattern, p, c),
+            Some(own) => (*own == c).then_some(p + 1),
             None => None,
         };
         match (step, star) {
@@ -119,26 +119,26 @@ pub fn matches(pattern: &str, name: &str) -> bool {
             (None, None) => return false,
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
+    pattern.iter().skip(p).all(|c| *c == '*')
 }
 
 /// The place behind `[...]` at `at`, if the class holds the character. Without `]` the bracket is a character.
 fn class(pattern: &[char], at: usize, c: char) -> Option<usize> {
     let negated = matches!(pattern.get(at + 1), Some('!' | '^'));
     let first = at + 1 + usize::from(negated);
-    let end = (first + 1..pattern.len()).find(|place| pattern[*place] == ']');
+    let end = (first + 1..pattern.len()).find(|place| pattern.get(*place) == Some(&']'));
     let Some(end) = end else {
         return (c == '[').then_some(at + 1);
     };
     let mut held = false;
-    let mut place = first;
-    while place < end {
-        if place + 2 < end && pattern[place + 1] == '-' {
-            held |= (pattern[place]..=pattern[place + 2]).contains(&c);
-            place += 3;
+    let mut rest = pattern.get(first..end).unwrap_or_default();
+    while let Some((from, behind)) = rest.split_first() {
+        if let ['-', to, behind @ ..] = behind {
+            held |= (*from..=*to).contains(&c);
+            rest = behind;
         } else {
-            held |= pattern[place] == c;
-            place += 1;
+            held |= *from == c;
+            rest = behind;
         }
     }
     (held != negated).then_some(end + 1)

@@ -18,7 +18,8 @@ pub struct Place {
 
 /// The start of the line around that byte.
 fn line_start(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at]
+    let before = text.as_bytes().get(..at).unwrap_or_default();
+    before
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |newline| newline + 1)
@@ -37,10 +38,11 @@ pub fn place(sources: &Sources, span: Span) -> Option<Place> {
     let source = sources.files.get(usize::from(span.file))?;
     let at = boundary(&source.text, span.start as usize);
     let start = line_start(&source.text, at);
-    let before = &source.text.as_bytes()[..start];
+    let before = source.text.as_bytes().get(..start).unwrap_or_default();
+    let within = source.text.get(start..at).unwrap_or_default();
     Some(Place {
         line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
-        column: source.text[start..at].chars().count() + 1,
+        column: within.chars().count() + 1,
     })
 }
 
@@ -70,7 +72,8 @@ fn excerpt(text: &str, span: Span) -> (String, usize, usize) {
     // So many characters before the place at most, and not all of a line without end.
     let mut from = start;
     let mut left = 0;
-    for (index, c) in text[line..start].char_indices().rev() {
+    let before = text.get(line..start).unwrap_or_default();
+    for (index, c) in before.char_indices().rev() {
         let mut shown = String::new();
         show(c, 0, &mut shown);
         left += columns(&shown);
@@ -84,15 +87,20 @@ fn excerpt(text: &str, span: Span) -> (String, usize, usize) {
     if cut {
         shown.push('…');
     }
-    for c in text[from..start].chars() {
+    for c in text.get(from..start).unwrap_or_default().chars() {
         let column = columns(&shown);
         show(c, column, &mut shown);
     }
     let left = columns(&shown);
     let mut right = left;
-    for (index, c) in text[start..].char_indices() {
+    let behind = text.get(start..).unwrap_or_default();
+    for (index, c) in behind.char_indices() {
         if c == '\n'
-            || (c == '\r' && text[start + index..].starts_with("\r\n") && start + index >= end)
+            || (c == '\r'
+                && behind
+                    .get(index..)
+                    .is_some_and(|rest| rest.starts_with("\r\n"))
+                && start + index >= end)
         {
             break;
         }

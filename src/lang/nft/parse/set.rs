@@ -195,7 +195,9 @@ impl Parser<'_> {
                 Declared::Object(kind)
             }
             None => match self.type_names()? {
-                names if names.len() == 1 && &*names[0].value == "verdict" => Declared::Verdict,
+                names if matches!(names.as_slice(), [one] if &*one.value == "verdict") => {
+                    Declared::Verdict
+                }
                 names => Declared::Type(names),
             },
         };

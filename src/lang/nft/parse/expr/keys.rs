@@ -222,7 +222,8 @@ impl Parser<'_> {
                     "type",
                     "seg-left",
                 ];
-                return self.unexpected(&[], &words[..if with_family { 4 } else { 8 }]);
+                let offered = words.get(..if with_family { 4 } else { 8 });
+                return self.unexpected(&[], offered.unwrap_or(&words));
             }
         };
         self.bump();
