@@ -4,13 +4,10 @@ use super::show::{Backend, Format, TableFamily};
 use super::{Global, machine};
 use anyhow::bail;
 use clap::Args;
-use hookscope::kernel::nf_tables::commit as kernel;
 use hookscope::kernel::nf_tables::load::ReadElements;
-use hookscope::lang::nft::parse::render::render_all;
 use hookscope::session::boot::{self, Says};
-use hookscope::session::compile::{self, Failure};
 use hookscope::stage::difference::Line;
-use hookscope::stage::save::{self, Saved};
+use hookscope::stage::save::Saved;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,8 +59,8 @@ fn write(args: &SaveArgs, global: &Global) -> anyhow::Result<()> {
     }
     let ruleset = machine::load_ruleset(ReadElements::All)?;
     let names = hookscope::kernel::machine::names(&ruleset);
-    let saved = save::save(&ruleset, &names, args.output.as_deref(), check)?;
-    tell(&saved)
+    let saved = boot::write::nft(&ruleset, &names, args.output.as_deref());
+    tell(&saved.map_err(|why| anyhow::anyhow!(why))?)
 }
 
 /// What the next boot would bring, held against what runs.
@@ -125,22 +122,4 @@ fn tell(saved: &Saved) -> anyhow::Result<()> {
         writeln!(io::stderr(), "hookscope: {note}")?;
     }
     Ok(())
-}
-
-/// The kernel takes the very text that is going to be written.
-fn check(text: &str) -> Result<(), String> {
-    let script = compile::parse("the text", text.to_owned(), Vec::new())
-        .map_err(|(sources, wrong)| render_all(&sources, &wrong))?;
-    let sources = script.sources;
-    let compiled = compile::compile(script.commands).map_err(|failure| match failure {
-        Failure::Text(wrong) => render_all(&sources, &wrong),
-        Failure::Kernel(error) => error.to_string(),
-    })?;
-    let options = kernel::Options {
-        check: true,
-        ..kernel::Options::default()
-    };
-    kernel::commit(&compiled.commands, options)
-        .map(|_| ())
-        .map_err(|refused| refused.to_string())
 }

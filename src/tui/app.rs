@@ -325,6 +325,8 @@ impl State {
             | Action::Validate
             | Action::Commit
             | Action::ClearChanges
+            | Action::Boot
+            | Action::SaveBoot
             | Action::Keep
             | Action::RollBack
             | Action::UndoCommit => screen::changes::update::enabled(self, action),
@@ -599,6 +601,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Validate
         | Action::Commit
         | Action::ClearChanges
+        | Action::Boot
         | Action::Keep
         | Action::RollBack
         | Action::UndoCommit => screen::changes::update::perform_anywhere(state, action, effects),
@@ -621,6 +624,10 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     }
     let size = state.size;
     let help = overlay::help::lines(state, usize::from(overlay::help::area(size).width)).len();
+    let boot = match &state.overlay {
+        Some(Overlay::Boot { .. }) => overlay::boot::lines(state).len(),
+        _ => 0,
+    };
     let messages = overlay::messages::lines(state, usize::from(size.width)).len();
     match &mut state.overlay {
         Some(Overlay::Ask(_)) => overlay::ask::perform(state, action, effects),
@@ -628,6 +635,12 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Some(Overlay::Finder(_)) => overlay::finder::perform(state, action, effects),
         Some(Overlay::Help { scroll }) => {
             *scroll = scrolled(*scroll, action, help, overlay::help::height(size));
+        }
+        Some(Overlay::Boot { .. }) if action == Action::SaveBoot => {
+            screen::changes::update::perform_anywhere(state, action, effects);
+        }
+        Some(Overlay::Boot { scroll }) => {
+            *scroll = scrolled(*scroll, action, boot, overlay::help::height(size));
         }
         Some(Overlay::Messages { scroll }) => {
             *scroll = scrolled(*scroll, action, messages, overlay::help::height(size));

@@ -1,8 +1,12 @@
 //! What the next boot loads, held against what runs: by meaning, not by text. Reads files and the kernel; blocks.
 
+pub mod write;
+
 use super::compile;
 use super::{iptables, resolve};
-use crate::kernel::legacy;
+use crate::kernel::netlink::{Protocol, Socket};
+use crate::kernel::nf_tables::load::{self, ReadElements};
+use crate::kernel::{legacy, machine};
 use crate::lang::iptables::from_nft::{self, Read};
 use crate::lang::iptables::rule::Table;
 use crate::lang::iptables::save::Context;
@@ -94,6 +98,13 @@ pub fn look(running: &Ruleset, names: &Names) -> Vec<Saved> {
         found.extend(of_iptables(family, &rest, names));
     }
     found
+}
+
+/// The same, of what runs now.
+pub fn look_now() -> Result<Vec<Saved>, String> {
+    let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| error.to_string())?;
+    let running = load::load(&mut socket, ReadElements::All).map_err(|error| error.to_string())?;
+    Ok(look(&running, &machine::names(&running)))
 }
 
 /// One file of nft, whatever is loaded at boot.

@@ -11,21 +11,30 @@
 //! sent; they are sent for exactly the generation that is known. Others may change other tables at any rate: the
 //! commit is tried again for the new generation as long as the tables of the commands are what they were.
 
-use super::guard::state::{self, Phase, State};
+mod additions;
+mod prepare;
+mod reviewed;
+mod step;
+
+pub use reviewed::ThreeWay;
+pub use step::{
+    IpSetError, LegacyError, RouteError, StepError, run_ipsets, run_legacy, run_routes,
+};
+
 use super::guard::{self, Guard, GuardError, Pending, restore};
-use super::journal::{self, Fate, Note};
-use super::plan::{self, Pictures, Plan};
+use super::journal::{self, Fate};
+use super::plan;
 use super::touched::{Scope, Watch};
 use super::{Step, fault};
 use crate::kernel::netlink::KernelError;
 use crate::kernel::nf_tables::commit as kernel;
 use crate::kernel::nf_tables::load::LoadError;
 use crate::kernel::nf_tables::refusal::{Refusal, Refused};
-use crate::model::command::{Command, Place, Take, What};
-use crate::model::ipset::IpSetChange;
-use crate::model::set::flags;
-use crate::model::{Elements, Ruleset};
-use std::sync::Arc;
+use crate::model::Ruleset;
+use crate::model::command::Command;
+use additions::{add_rules, adds_rules_only};
+use prepare::{begin, forget, stand_by};
+use reviewed::unmoved;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -112,16 +121,6 @@ pub enum CommitError {
     /// What the commands were compiled for has changed: compile again.
     #[error("the ruleset changed while the text was read; nothing was changed")]
     Stale,
-}
-
-/// What the person saw, what others made of it, and what the person wanted.
-#[derive(Debug)]
-pub struct ThreeWay {
-    /// From what was reviewed to what is now.
-    pub theirs: Plan,
-    pub ours: Vec<Command>,
-    /// The tables of the commands as they are now.
-    pub now: Ruleset,
 }
 
 impl From<KernelError> for CommitError {
@@ -342,308 +341,4 @@ fn carry_out(
         }
     }
     Err(fail(CommitError::Restless, &beside))
-}
-
-/// Whether all that the commands do is undone by deleting the rules that they make.
-fn adds_rules_only(commands: &[Command], scope: &Scope) -> bool {
-    let adds = |command: &Command| match &command.what {
-        What::MakeRule(rule) => !matches!(rule.place, Place::Replace(_)),
-        _ => false,
-    };
-    matches!(scope, Scope::Chains(_)) && commands.iter().all(adds)
-}
-
-/// Make rules where nobody waits for a confirmation: their handles take them back, and the chains need not be read,
-/// however long they are.
-fn add_rules(
-    commands: &[Command],
-    watch: &mut Watch,
-    scope: &Scope,
-    options: &Options<'_>,
-) -> Result<Committed, CommitError> {
-    let known = options.compiled_at.unwrap_or(watch.generation);
-    if known != watch.generation {
-        return Err(CommitError::Stale);
-    }
-    let mut done = Committed::default();
-    let none = Scope::of(&[], &[]);
-    done.entry = begin(commands.len(), options, &none, &mut done.warnings);
-    fault::point("program:before-commit");
-    let outcome = match restore::pinned(watch, scope, commands, true) {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            forget(done.entry);
-            return Err(match error {
-                Refused::Moved => CommitError::Stale,
-                Refused::Commands(refusals) => CommitError::Refused {
-                    refusals,
-                    commands: commands.to_vec(),
-                },
-                other => CommitError::Kernel(other),
-            });
-        }
-    };
-    fault::point("program:committed");
-    let mut inverse = Vec::new();
-    for (index, handle) in &outcome.handles {
-        if let Some(command) = commands.get(*index)
-            && let What::MakeRule(rule) = &command.what
-        {
-            inverse.push(Command {
-                what: What::TakeRule(Take::Delete, rule.chain.clone(), *handle),
-                ..command.clone()
-            });
-        }
-    }
-    let mut steps = options.steps.clone();
-    steps.push(Step::Nf(inverse));
-    if let Some(entry) = done.entry
-        && let Err(error) = journal::finish(
-            entry,
-            outcome.generation,
-            Fate::Kept,
-            (&done.before, &done.after),
-            &steps,
-        )
-    {
-        done.warnings
-            .push(format!("the journal was not written: {error}"));
-    }
-    (done.generation, done.handles) = (outcome.generation, outcome.handles);
-    Ok(done)
-}
-
-/// Why something beside the ruleset was not changed.
-#[derive(Debug, Error)]
-pub enum StepError<E> {
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    #[error("{0}")]
-    Refused(E),
-}
-
-pub type RouteError = StepError<super::route::Refused>;
-pub type IpSetError = StepError<super::ipset::Refused>;
-pub type LegacyError = StepError<super::legacy::Refused>;
-
-/// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
-/// and into the same journal as commits of the ruleset.
-pub fn run_routes(
-    plan: super::route::Plan,
-    options: &Options<'_>,
-) -> Result<Committed, RouteError> {
-    let (count, step) = (plan.changes.len(), Step::Routes(plan.before.clone()));
-    run_step(count, step, options, || {
-        super::route::apply(plan, false).map(drop)
-    })
-}
-
-/// Replace legacy tables, all or none of them, likewise. The caller holds the lock of legacy tables since it read
-/// them for the plan.
-pub fn run_legacy(
-    plan: &super::legacy::Plan,
-    options: &Options<'_>,
-) -> Result<Committed, LegacyError> {
-    let step = Step::Legacy(plan.saved());
-    run_step(plan.len(), step, options, || super::legacy::apply(plan))
-}
-
-/// Change ipsets, all changes or none, likewise.
-pub fn run_ipsets(
-    changes: &[IpSetChange],
-    saved: super::ipset::Saved,
-    options: &Options<'_>,
-) -> Result<Committed, IpSetError> {
-    let step = Step::IpSets(saved.clone());
-    run_step(changes.len(), step, options, || {
-        super::ipset::apply(changes, &saved)
-    })
-}
-
-/// Do something that is no transaction of nf_tables: `step` takes it back, `apply` does it or leaves all as it was.
-fn run_step<E>(
-    count: usize,
-    step: Step,
-    options: &Options<'_>,
-    apply: impl FnOnce() -> Result<(), E>,
-) -> Result<Committed, StepError<E>> {
-    if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
-        return Err(CommitError::Window(Box::new(window)).into());
-    }
-    let mut done = Committed::default();
-    if count == 0 {
-        return Ok(done);
-    }
-    // No table of the ruleset is touched.
-    let scope = Scope::of(&[], &[]);
-    let mut options = Options {
-        steps: vec![step],
-        ..options.clone()
-    };
-    done.entry = begin(count, &options, &scope, &mut done.warnings);
-    fault::point("program:before-guard");
-    let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
-        .inspect_err(|_| forget(done.entry))
-        .map_err(CommitError::from)?;
-    fault::point("program:before-commit");
-    if let Err(refused) = apply() {
-        if let Some(guard) = guard {
-            guard.refused();
-        }
-        forget(done.entry);
-        return Err(StepError::Refused(refused));
-    }
-    fault::point("program:committed");
-    options.steps.iter_mut().for_each(Step::done);
-    let detach = options.hold == Hold::Detached || options.limited.is_some();
-    match guard.map(|guard| guard.committed(detach)).transpose() {
-        Ok(guard) => done.guard = guard,
-        Err(error) => done.warnings.push(error.to_string()),
-    }
-    let waits = options.confirm.is_some() || options.limited.is_some();
-    let fate = if waits { Fate::Waiting } else { Fate::Kept };
-    let pictures = (&done.before, &done.after);
-    if let Some(entry) = done.entry
-        && let Err(error) = journal::finish(entry, None, fate, pictures, &options.steps)
-    {
-        done.warnings
-            .push(format!("the journal was not written: {error}"));
-    }
-    Ok(done)
-}
-
-/// Nothing came of it.
-fn forget(entry: Option<u64>) {
-    if let Some(entry) = entry {
-        journal::cancel(entry);
-    }
-}
-
-fn begin(
-    count: usize,
-    options: &Options<'_>,
-    scope: &Scope,
-    warnings: &mut Vec<String>,
-) -> Option<u64> {
-    if options.unlogged {
-        return None;
-    }
-    let text = match options.text.is_empty() {
-        true => format!("{count} changes"),
-        false => options.text.clone(),
-    };
-    let note = Note {
-        why: options.why.clone(),
-        text,
-        generation: None,
-        scope: listed(scope),
-        chains: scope.chains(),
-        undoes: None,
-    };
-    journal::begin(note)
-        .map_err(|error| {
-            let place = journal::directory();
-            let text = format!(
-                "the journal in '{}' was not written: {error}",
-                place.display()
-            );
-            warnings.push(text);
-        })
-        .ok()
-}
-
-fn listed(scope: &Scope) -> Option<Vec<plan::TableKey>> {
-    let mut tables: Vec<_> = scope.tables()?.iter().cloned().collect();
-    tables.sort();
-    Some(tables)
-}
-
-/// The guard, where one is asked for: on disk, running, and hearing what the kernel does.
-fn stand_by(
-    options: &Options<'_>,
-    scope: &Scope,
-    before: &Ruleset,
-    entry: Option<u64>,
-) -> Result<Option<Guard>, GuardError> {
-    let (time, limited) = match (options.confirm, options.limited) {
-        (Some(time), _) => (time, false),
-        (None, Some(time)) => (time, true),
-        (None, None) => return Ok(None),
-    };
-    let place = if limited {
-        state::limited().map_err(|error| GuardError::Start(error.to_string()))?
-    } else {
-        state::window()
-    };
-    let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    let state = State {
-        phase: Phase::Prepared,
-        program: nix::unistd::gettid().as_raw().cast_unsigned(),
-        made: journal::now(),
-        deadline: state::boot_time().saturating_add(time),
-        read: state::awake_time(),
-        who: journal::who(),
-        why: options.why.clone(),
-        limited,
-        scope: listed(scope),
-        chains: scope.chains(),
-        before: before.clone(),
-        after: None,
-        steps: options.steps.clone(),
-        entry,
-    };
-    Guard::prepare(&place, &state).map(Some)
-}
-
-/// The tables of the commands still say what the person saw.
-fn unmoved(
-    commands: &[Command],
-    options: &Options<'_>,
-    scope: &Scope,
-    now: &Ruleset,
-) -> Result<(), CommitError> {
-    let Some(reviewed) = options.reviewed else {
-        return Ok(());
-    };
-    if reviewed.generation == now.generation {
-        return Ok(());
-    }
-    let seen = as_seen(reviewed, now);
-    let pictures = Pictures {
-        want: &seen,
-        base: reviewed,
-        now: reviewed,
-    };
-    let plan_options = plan::Options {
-        scope: scope.tables(),
-        ..plan::Options::default()
-    };
-    let theirs = plan::plan(pictures, plan_options);
-    if theirs.commands.is_empty() {
-        return Ok(());
-    }
-    Err(CommitError::Moved(Box::new(ThreeWay {
-        theirs,
-        ours: commands.to_vec(),
-        now: now.clone(),
-    })))
-}
-
-/// `now`, with the elements of those sets that were reviewed, where they come and go without anybody's doing or
-/// were not looked at.
-fn as_seen(reviewed: &Ruleset, now: &Ruleset) -> Ruleset {
-    let mut seen = now.clone();
-    for table in &mut seen.tables {
-        let Some(old) = reviewed.table(table.family, &table.name) else {
-            continue;
-        };
-        for set in &mut Arc::make_mut(table).sets {
-            if let Some(old) = old.set(&set.name)
-                && (old.elements == Elements::NotRead || set.has(flags::TIMEOUT | flags::EVAL))
-            {
-                Arc::make_mut(set).elements = old.elements.clone();
-            }
-        }
-    }
-    seen
 }
