@@ -17,6 +17,7 @@ pub mod frame;
 pub mod group;
 mod hash;
 pub mod hooks;
+pub mod jhash;
 pub mod nat;
 pub mod observed;
 pub mod options;
