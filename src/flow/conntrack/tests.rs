@@ -1,3 +1,5 @@
+//! Tuples and states of first packets and of known flows.
+
 use super::*;
 use crate::flow::Question;
 use crate::flow::frame;

@@ -1,3 +1,5 @@
+//! Lookups by rules, tables, type of service, throw; labels and scopes.
+
 use super::address::{label, source_scope};
 use super::*;
 use crate::model::network::{Fib, Link, RouteBody, RouteTableBuilder, TcHooks};
@@ -33,36 +35,9 @@ pub(in crate::flow) fn device() -> Link {
 
 fn rule(priority: u32, table: u32) -> PolicyRule {
     PolicyRule {
-        family: 2,
         priority,
-        flags: 0,
-        action: RuleAction::Lookup,
         table,
-        src: None,
-        src_len: 0,
-        dst: None,
-        dst_len: 0,
-        tos: 0,
-        mark: None,
-        mask: None,
-        iif: None,
-        oif: None,
-        l3mdev: None,
-        uid: None,
-        ipproto: None,
-        sport: None,
-        dport: None,
-        tunnel: None,
-        dscp: None,
-        dscp_mask: None,
-        flow_label: None,
-        flow_label_mask: None,
-        suppress_prefix_length: None,
-        suppress_group: None,
-        realms: None,
-        protocol: None,
-        unknown: Vec::new(),
-        raw: Vec::new(),
+        ..PolicyRule::new(2)
     }
 }
 

@@ -1,3 +1,5 @@
+//! Built packets read back; any bytes.
+
 use super::checksum::checksum_place;
 use super::*;
 use crate::flow::Question;
