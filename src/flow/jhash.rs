@@ -2,91 +2,110 @@
 
 const JHASH_INITVAL: u32 = 0xdead_beef;
 
-fn mix(a: &mut u32, b: &mut u32, c: &mut u32) {
-    for (x, y, z, by) in [
-        (0, 2, 1, 4),
-        (1, 0, 2, 6),
-        (2, 1, 0, 8),
-        (0, 2, 1, 16),
-        (1, 0, 2, 19),
-        (2, 1, 0, 4),
-    ] {
-        let mut v = [*a, *b, *c];
-        // v[x] loses v[y] and is mixed with it; v[y] gains v[z].
-        v[x] = v[x].wrapping_sub(v[y]);
-        v[x] ^= v[y].rotate_left(by);
-        v[y] = v[y].wrapping_add(v[z]);
-        (*a, *b, *c) = (v[0], v[1], v[2]);
+/// The three words that the hash keeps.
+struct Words {
+    a: u32,
+    b: u32,
+    c: u32,
+}
+
+impl Words {
+    fn start(bytes: u32, initial: u32) -> Words {
+        let start = JHASH_INITVAL.wrapping_add(bytes).wrapping_add(initial);
+        Words {
+            a: start,
+            b: start,
+            c: start,
+        }
+    }
+
+    fn add(&mut self, [a, b, c]: [u32; 3]) {
+        self.a = self.a.wrapping_add(a);
+        self.b = self.b.wrapping_add(b);
+        self.c = self.c.wrapping_add(c);
+    }
+
+    /// `__jhash_mix`
+    fn mix(&mut self) {
+        let Words { a, b, c } = self;
+        // `x` loses `y` and is mixed with it; `y` gains `z`.
+        let step = |x: &mut u32, y: &mut u32, z: u32, by: u32| {
+            *x = x.wrapping_sub(*y) ^ y.rotate_left(by);
+            *y = y.wrapping_add(z);
+        };
+        step(a, c, *b, 4);
+        step(b, a, *c, 6);
+        step(c, b, *a, 8);
+        step(a, c, *b, 16);
+        step(b, a, *c, 19);
+        step(c, b, *a, 4);
+    }
+
+    /// `__jhash_final`
+    fn finish(self) -> u32 {
+        let Words {
+            mut a,
+            mut b,
+            mut c,
+        } = self;
+        let step = |x: &mut u32, y: u32, by: u32| *x = (*x ^ y).wrapping_sub(y.rotate_left(by));
+        step(&mut c, b, 14);
+        step(&mut a, c, 11);
+        step(&mut b, a, 25);
+        step(&mut c, b, 16);
+        step(&mut a, c, 4);
+        step(&mut b, a, 14);
+        step(&mut c, b, 24);
+        c
+    }
+
+    /// The last words, of which up to three are left.
+    fn end(mut self, mut rest: impl Iterator<Item = u32>) -> u32 {
+        let mut next = || rest.next().unwrap_or(0);
+        self.add([next(), next(), next()]);
+        self.finish()
     }
 }
 
-fn finish(a: u32, b: u32, c: u32) -> u32 {
-    let mut v = [a, b, c];
-    for (x, y, by) in [
-        (2, 1, 14),
-        (0, 2, 11),
-        (1, 0, 25),
-        (2, 1, 16),
-        (0, 2, 4),
-        (1, 0, 14),
-        (2, 1, 24),
-    ] {
-        v[x] ^= v[y];
-        v[x] = v[x].wrapping_sub(v[y].rotate_left(by));
-    }
-    v[2]
-}
-
-/// Bob Jenkins' hash of bytes, as `linux/jhash.h` has it.
+/// The hash of bytes.
 pub fn jhash(data: &[u8], initial: u32) -> u32 {
-    let start = JHASH_INITVAL
-        .wrapping_add(data.len() as u32)
-        .wrapping_add(initial);
-    let (mut a, mut b, mut c) = (start, start, start);
+    let mut words = Words::start(data.len() as u32, initial);
+    // Bytes that are missing count as zeros.
     let word = |bytes: &[u8]| {
-        let mut word = [0; 4];
-        word[..bytes.len()].copy_from_slice(bytes);
-        u32::from_le_bytes(word)
+        let last = bytes.iter().rev();
+        last.fold(0, |word, byte| word << 8 | u32::from(*byte))
     };
     let mut rest = data;
-    while rest.len() > 12 {
-        a = a.wrapping_add(word(&rest[..4]));
-        b = b.wrapping_add(word(&rest[4..8]));
-        c = c.wrapping_add(word(&rest[8..12]));
-        mix(&mut a, &mut b, &mut c);
-        rest = &rest[12..];
+    while let Some(([a, b, c, d, e, f, g, h, i, j, k, l], more @ [_, ..])) =
+        rest.split_first_chunk::<12>()
+    {
+        words.add([
+            u32::from_le_bytes([*a, *b, *c, *d]),
+            u32::from_le_bytes([*e, *f, *g, *h]),
+            u32::from_le_bytes([*i, *j, *k, *l]),
+        ]);
+        words.mix();
+        rest = more;
     }
     if rest.is_empty() {
-        return c;
+        return words.c;
     }
-    let mut parts = rest.chunks(4).map(word);
-    a = a.wrapping_add(parts.next().unwrap_or(0));
-    b = b.wrapping_add(parts.next().unwrap_or(0));
-    c = c.wrapping_add(parts.next().unwrap_or(0));
-    finish(a, b, c)
+    words.end(rest.chunks(4).map(word))
 }
 
 /// The same of 32-bit words.
-pub fn jhash2(words: &[u32], initial: u32) -> u32 {
-    let start = JHASH_INITVAL
-        .wrapping_add((words.len() as u32) << 2)
-        .wrapping_add(initial);
-    let (mut a, mut b, mut c) = (start, start, start);
-    let mut rest = words;
-    while rest.len() > 3 {
-        a = a.wrapping_add(rest[0]);
-        b = b.wrapping_add(rest[1]);
-        c = c.wrapping_add(rest[2]);
-        mix(&mut a, &mut b, &mut c);
-        rest = &rest[3..];
+pub fn jhash2(data: &[u32], initial: u32) -> u32 {
+    let mut words = Words::start((data.len() as u32) << 2, initial);
+    let mut rest = data;
+    while let Some((first, more @ [_, ..])) = rest.split_first_chunk::<3>() {
+        words.add(*first);
+        words.mix();
+        rest = more;
     }
     if rest.is_empty() {
-        return c;
+        return words.c;
     }
-    a = a.wrapping_add(rest.first().copied().unwrap_or(0));
-    b = b.wrapping_add(rest.get(1).copied().unwrap_or(0));
-    c = c.wrapping_add(rest.get(2).copied().unwrap_or(0));
-    finish(a, b, c)
+    words.end(rest.iter().copied())
 }
 
 #[cfg(test)]

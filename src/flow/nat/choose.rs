@@ -165,56 +165,60 @@ impl Walk<'_, '_> {
     }
 }
 
+/// An address as words in network order; IPv4 ones have one.
 fn address_words(address: IpAddr) -> [u32; 4] {
-    let mut bytes = [0u8; 16];
     match address {
-        IpAddr::V4(a) => bytes[..4].copy_from_slice(&a.octets()),
-        IpAddr::V6(a) => bytes = a.octets(),
+        IpAddr::V4(a) => [u32::from_ne_bytes(a.octets()), 0, 0, 0],
+        IpAddr::V6(a) => {
+            let bits = a.to_bits();
+            [96, 64, 32, 0].map(|shift| ((bits >> shift) as u32).to_be())
+        }
     }
-    let mut words = [0; 4];
-    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-        *word = u32::from_ne_bytes(chunk.try_into().unwrap_or_default());
-    }
-    words
 }
 
 fn hashed_address(tuple: &Tuple, min: IpAddr, max: IpAddr, flags: u32, zone: u16) -> IpAddr {
     let source = address_words(tuple.src);
     let destination = address_words(tuple.dst);
-    let (min, max) = (address_words(min), address_words(max));
-    let last = if tuple.src.is_ipv4() { 0 } else { 3 };
+    let v4 = tuple.src.is_ipv4();
     let persistent = flags & range_flags::PERSISTENT != 0;
-    let start = if persistent {
-        0
-    } else {
-        destination[last] ^ u32::from(zone)
+    let [first, .., last] = destination;
+    let start = match (persistent, v4) {
+        (true, _) => 0,
+        (false, true) => first ^ u32::from(zone),
+        (false, false) => last ^ u32::from(zone),
     };
     let mut hash = jhash2(&source, start);
+    // Once a word is not the largest, those behind it may be anything.
     let mut full = false;
-    let mut out = [0u32; 4];
-    for place in 0..=last {
+    let bounds = address_words(min).into_iter().zip(address_words(max));
+    let mut bounds = bounds.zip(destination);
+    let out: [u32; 4] = std::array::from_fn(|_| {
+        let Some(((min, max), destination)) = bounds.next() else {
+            return 0;
+        };
         let (low, distance) = if full {
             (0, u32::MAX)
         } else {
-            let low = u32::from_be(min[place]);
-            let high = u32::from_be(max[place]);
+            let (low, high) = (u32::from_be(min), u32::from_be(max));
             (low, high.wrapping_sub(low).wrapping_add(1))
         };
         let scaled = ((u64::from(hash) * u64::from(distance)) >> 32) as u32;
-        out[place] = low.wrapping_add(scaled).to_be();
-        full |= out[place] != max[place];
+        let chosen = low.wrapping_add(scaled).to_be();
+        full |= chosen != max;
         if !persistent {
-            hash ^= destination[place];
+            hash ^= destination;
         }
-    }
-    if tuple.src.is_ipv4() {
-        IpAddr::V4(out[0].to_ne_bytes().into())
+        chosen
+    });
+    let [first, ..] = out;
+    if v4 {
+        IpAddr::V4(first.to_ne_bytes().into())
     } else {
-        let mut bytes = [0; 16];
-        for (chunk, word) in bytes.chunks_exact_mut(4).zip(out) {
-            chunk.copy_from_slice(&word.to_ne_bytes());
-        }
-        IpAddr::V6(bytes.into())
+        let words = out.map(u32::from_be);
+        let number = words
+            .iter()
+            .fold(0, |all, word| all << 32 | u128::from(*word));
+        IpAddr::V6(number.into())
     }
 }
 

@@ -5,6 +5,13 @@ use crate::flow::path::{Headers, Trace};
 use crate::flow::report::{ChainStep, Outcome, RuleStep, Step};
 use serde_json::{Map, Value, json};
 
+/// Add a member to an object.
+fn put(object: &mut Value, key: &str, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(key.to_owned(), value.into());
+    }
+}
+
 impl Words<'_> {
     fn rule_json(&self, rule: &RuleStep) -> Value {
         let chain = self.chain_facts(rule.place).map(|facts| facts.chain);
@@ -15,12 +22,16 @@ impl Words<'_> {
         });
         match &rule.outcome {
             Outcome::Matched(verdict) => {
-                out["matched"] = true.into();
-                out["verdict"] = verdict.words().into();
+                put(&mut out, "matched", true);
+                put(&mut out, "verdict", verdict.words());
             }
             Outcome::Failed(op) => {
-                out["matched"] = false.into();
-                out["failed_at"] = self.failed(rule.place, rule.rule, *op).into();
+                put(&mut out, "matched", false);
+                put(
+                    &mut out,
+                    "failed_at",
+                    self.failed(rule.place, rule.rule, *op),
+                );
             }
         }
         out
@@ -54,7 +65,7 @@ impl Words<'_> {
                     "to": nat.to.to_string(),
                 });
                 if nat.unknown_port {
-                    out["random_port"] = true.into();
+                    put(&mut out, "random_port", true);
                 }
                 out
             }
@@ -73,7 +84,7 @@ impl Words<'_> {
                     let all = route.candidates.iter().map(|(oif, via)| {
                         json!({"oif": self.device(*oif), "via": via.map(|via| via.to_string())})
                     });
-                    out["candidates"] = all.collect::<Vec<_>>().into();
+                    put(&mut out, "candidates", all.collect::<Vec<_>>());
                 }
                 out
             }
@@ -144,9 +155,9 @@ impl Words<'_> {
         if trace.fate.passes() {
             let mut last = Self::headers_json(&trace.last);
             last.remove("proto");
-            out["final"] = last.into();
+            put(&mut out, "final", last);
         }
-        out["evidence"] = evidence.clone();
+        put(&mut out, "evidence", evidence.clone());
         out
     }
 
@@ -161,19 +172,19 @@ impl Words<'_> {
         match step {
             Step::Chain(chain) => {
                 let facts = self.chain_facts(chain.place).unwrap_or_default();
-                out["family"] = facts.family.into();
-                out["table"] = facts.table.into();
-                out["chain"] = facts.chain.into();
+                put(&mut out, "family", facts.family);
+                put(&mut out, "table", facts.table);
+                put(&mut out, "chain", facts.chain);
                 let last = chain.rules.last().filter(|_| !chain.by_policy);
                 if let Some(rule) = last {
                     if let Some(inner) = self.chain_facts(rule.place) {
-                        out["chain"] = inner.chain.into();
+                        put(&mut out, "chain", inner.chain);
                     }
-                    out["handle"] = self.handle(rule.place, rule.rule).into();
+                    put(&mut out, "handle", self.handle(rule.place, rule.rule));
                 }
             }
-            Step::Check(check) => out["check"] = check.name.into(),
-            Step::Route(route) => out["route"] = route.decision.into(),
+            Step::Check(check) => put(&mut out, "check", check.name),
+            Step::Route(route) => put(&mut out, "route", route.decision),
             _ => {}
         }
         out
