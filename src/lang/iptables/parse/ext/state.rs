@@ -228,9 +228,9 @@ fn socket(o: &Options<'_>) -> Built {
 }
 
 /// A user or group by name, or a range of numbers.
-fn ids(given: &Given, names: &BTreeMap<String, u32>) -> Result<[u32; 2], Wrong> {
-    if let Some(id) = names.get(&given.value) {
-        return Ok([*id, *id]);
+fn ids(given: &Given, look_up: Option<fn(&str) -> Option<u32>>) -> Result<[u32; 2], Wrong> {
+    if let Some(id) = look_up.and_then(|look_up| look_up(&given.value)) {
+        return Ok([id, id]);
     }
     let most = u64::from(u32::MAX) - 1;
     match given.value.split_once('-') {
@@ -250,11 +250,11 @@ fn owner(o: &Options<'_>) -> Built {
     for given in &o.given {
         let bit = match given.name {
             "uid-owner" => {
-                [out.uid_min, out.uid_max] = ids(given, &o.machine.users)?;
+                [out.uid_min, out.uid_max] = ids(given, o.machine.user)?;
                 1
             }
             "gid-owner" => {
-                [out.gid_min, out.gid_max] = ids(given, &o.machine.groups)?;
+                [out.gid_min, out.gid_max] = ids(given, o.machine.group)?;
                 2
             }
             "socket-exists" => 4,
