@@ -61,16 +61,16 @@ fn numbers_by_name<T: FromStr + Copy>(path: &str) -> BTreeMap<String, T> {
     table
 }
 
-/// Numbers of users (`/etc/passwd`) or groups (`/etc/group`) by name.
-pub fn accounts(path: &str) -> BTreeMap<String, u32> {
-    let text = read(path);
-    let entries = text.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let number = fields.nth(1)?.parse().ok()?;
-        Some((name.to_owned(), number))
-    });
-    entries.collect()
+/// The number of a user, wherever this machine keeps its accounts.
+pub fn user(name: &str) -> Option<u32> {
+    let user = nix::unistd::User::from_name(name).ok().flatten();
+    user.map(|user| user.uid.as_raw())
+}
+
+/// The number of a group, wherever this machine keeps its accounts.
+pub fn group(name: &str) -> Option<u32> {
+    let group = nix::unistd::Group::from_name(name).ok().flatten();
+    group.map(|group| group.gid.as_raw())
 }
 
 fn read(path: &str) -> String {

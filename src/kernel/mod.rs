@@ -3,6 +3,18 @@
 //! May use `model`. Codecs (`decode`, `encode`) are pure and total: on any bytes they return a value or
 //! an error and never panic. Sockets live in `netlink` and in the modules that name a kernel interface.
 
+// What others wrote must never make the program panic. Tests may.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
 pub mod conntrack;
 pub mod conntrack_change;
 pub mod hooks;

@@ -1,23 +1,18 @@
-//! Captures of packets: the classic pcap format (micro- and nanoseconds, either byte order) and pcapng
-//! (draft-ietf-opsawg-pcapng). Pure, on bytes; what is wrong is told with its offset. May use nothing.
+//! Captures of packets: pcap and pcapng as the crate `pcap-parser` reads them, and what each link type has before
+//! the network header. Pure, on bytes; what is wrong is told with its offset. May use nothing else.
 //!
 //! What the blocks carry beside packets (comments, statistics, name resolution) is passed over.
 
+use pcap_parser::nom;
+use pcap_parser::pcapng::{parse_block_be, parse_block_le};
+use pcap_parser::traits::PcapNGPacketBlock;
+use pcap_parser::{
+    Block, LegacyPcapBlock, Linktype, parse_pcap_frame, parse_pcap_frame_be, parse_pcap_header,
+};
 use thiserror::Error;
-
-/// `LINKTYPE_*`
-const ETHERNET: u32 = 1;
-/// Also 12 and 14, as some systems write it.
-const RAW: u32 = 101;
-const LINUX_SLL: u32 = 113;
-const IPV4: u32 = 228;
-const IPV6: u32 = 229;
-const LINUX_SLL2: u32 = 276;
 
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
-/// A packet can be no longer; a length beyond it is a broken file. bytes
-const LONGEST: usize = 256 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PcapError {
@@ -25,16 +20,12 @@ pub enum PcapError {
     NotOne,
     #[error("at byte {offset}: the file ends inside {what}")]
     Short { offset: usize, what: &'static str },
-    #[error("at byte {offset}: {what} {length} bytes long, which makes no sense")]
-    Length {
-        offset: usize,
-        what: &'static str,
-        length: usize,
-    },
+    #[error("at byte {offset}: a block that contradicts itself; what is before it can be read")]
+    Broken { offset: usize },
     #[error(
         "at byte {offset}: packets of link type {link_type} are not read; Ethernet (1), raw IP (101), Linux cooked (113, 276) are"
     )]
-    LinkType { offset: usize, link_type: u32 },
+    LinkType { offset: usize, link_type: i32 },
     #[error(
         "at byte {offset}: a packet of interface {interface}, which the file does not describe"
     )]
@@ -63,8 +54,8 @@ pub struct Captured<'a> {
 
 #[derive(Clone, Copy, Debug)]
 struct Interface {
-    link_type: u32,
-    /// Time stamps in a second, as a power of 10 (or of 2).
+    link_type: Linktype,
+    /// Time stamps in a second.
     per_second: u64,
 }
 
@@ -81,99 +72,75 @@ pub struct Packets<'a> {
 
 impl<'a> Packets<'a> {
     pub fn new(bytes: &'a [u8]) -> Result<Packets<'a>, PcapError> {
+        const SECTION: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
         let mut packets = Packets {
             bytes,
             at: 0,
             big: false,
-            next_generation: false,
+            next_generation: true,
             interfaces: Vec::new(),
             number: 0,
             done: false,
         };
-        let magic = bytes.first_chunk::<4>().ok_or(PcapError::NotOne)?;
-        let per_second = match *magic {
-            [0xd4, 0xc3, 0xb2, 0xa1] | [0xa1, 0xb2, 0xc3, 0xd4] => 1_000_000,
-            [0x4d, 0x3c, 0xb2, 0xa1] | [0xa1, 0xb2, 0x3c, 0x4d] => 1_000_000_000,
-            [0x0a, 0x0d, 0x0d, 0x0a] => {
-                packets.next_generation = true;
-                return Ok(packets);
-            }
-            _ => return Err(PcapError::NotOne),
-        };
-        packets.big = magic[0] == 0xa1;
-        // The upper bits tell of frame check sequences.
-        let link_type = packets.u32(20, "the file's header")? & 0x0fff_ffff;
+        if bytes.starts_with(&SECTION) {
+            return Ok(packets);
+        }
+        let (rest, header) = parse_pcap_header(bytes).map_err(|error| match error {
+            nom::Err::Incomplete(_) if bytes.len() >= 4 => PcapError::Short {
+                offset: 0,
+                what: "the file's header",
+            },
+            _ => PcapError::NotOne,
+        })?;
+        if header.is_modified_format() {
+            return Err(PcapError::NotOne);
+        }
+        packets.at = bytes.len() - rest.len();
+        packets.next_generation = false;
+        packets.big = header.is_bigendian();
         packets.interfaces.push(Interface {
-            link_type,
-            per_second,
+            // The upper bits tell of frame check sequences.
+            link_type: Linktype(header.network.0 & 0x0fff_ffff),
+            per_second: match header.is_nanosecond_precision() {
+                true => 1_000_000_000,
+                false => 1_000_000,
+            },
         });
-        packets.at = 24;
         Ok(packets)
     }
 
-    fn slice(
-        &self,
-        offset: usize,
-        length: usize,
-        what: &'static str,
-    ) -> Result<&'a [u8], PcapError> {
-        let end = offset.checked_add(length);
-        end.and_then(|end| self.bytes.get(offset..end))
-            .ok_or(PcapError::Short { offset, what })
-    }
-
-    fn u32(&self, offset: usize, what: &'static str) -> Result<u32, PcapError> {
-        let bytes = self.slice(offset, 4, what)?;
-        let bytes: [u8; 4] = bytes
-            .try_into()
-            .map_err(|_| PcapError::Short { offset, what })?;
-        Ok(if self.big {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        })
-    }
-
-    fn u16(&self, offset: usize, what: &'static str) -> Result<u16, PcapError> {
-        let bytes = self.slice(offset, 2, what)?;
-        let bytes: [u8; 2] = bytes
-            .try_into()
-            .map_err(|_| PcapError::Short { offset, what })?;
-        Ok(if self.big {
-            u16::from_be_bytes(bytes)
-        } else {
-            u16::from_le_bytes(bytes)
-        })
+    /// What is not read yet.
+    fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
     fn classic(&mut self) -> Result<Option<Captured<'a>>, PcapError> {
-        if self.at >= self.bytes.len() {
+        const HEADER: usize = 16;
+        let (offset, rest) = (self.at, self.rest());
+        if rest.is_empty() {
             return Ok(None);
         }
-        let offset = self.at;
-        const WHAT: &str = "the header of a packet";
-        let seconds = self.u32(offset, WHAT)?;
-        let part = self.u32(offset + 4, WHAT)?;
-        let length = self.length(offset + 8, "a packet")?;
-        let whole = self.u32(offset + 12, WHAT)? as usize;
-        let data = self.slice(offset + 16, length, "a packet")?;
-        self.at = offset + 16 + length;
-        let interface = self.interface(offset, 0)?;
-        let stamp = u64::from(seconds) * interface.per_second + u64::from(part);
-        let time = nanoseconds(stamp, interface.per_second);
-        self.packet(offset, interface, data, whole, time).map(Some)
-    }
-
-    fn length(&self, offset: usize, what: &'static str) -> Result<usize, PcapError> {
-        let length = self.u32(offset, what)? as usize;
-        if length > LONGEST {
-            return Err(PcapError::Length {
-                offset,
+        let parse = match self.big {
+            true => parse_pcap_frame_be,
+            false => parse_pcap_frame,
+        };
+        let (rest, frame): (_, LegacyPcapBlock<'a>) = parse(rest).map_err(|_| {
+            let (behind, what) = match rest.len() < HEADER {
+                true => (0, "the header of a packet"),
+                false => (HEADER, "a packet"),
+            };
+            PcapError::Short {
+                offset: offset + behind,
                 what,
-                length,
-            });
-        }
-        Ok(length)
+            }
+        })?;
+        self.at = self.bytes.len() - rest.len();
+        let interface = self.interface(offset, 0)?;
+        let stamp = u64::from(frame.ts_sec) * interface.per_second + u64::from(frame.ts_usec);
+        let time = nanoseconds(stamp, interface.per_second);
+        let whole = frame.origlen as usize;
+        self.packet(offset, interface, frame.data, whole, time)
+            .map(Some)
     }
 
     fn interface(&self, offset: usize, number: u32) -> Result<Interface, PcapError> {
@@ -186,61 +153,36 @@ impl<'a> Packets<'a> {
 
     /// Blocks up to the next packet.
     fn blocks(&mut self) -> Result<Option<Captured<'a>>, PcapError> {
-        const SECTION: u32 = 0x0a0d_0d0a;
-        const INTERFACE: u32 = 1;
-        const SIMPLE: u32 = 3;
-        const ENHANCED: u32 = 6;
-        const WHAT: &str = "the header of a block";
-        while self.at < self.bytes.len() {
-            let offset = self.at;
-            if self.slice(offset, 4, WHAT)? == [0x0a, 0x0d, 0x0d, 0x0a] {
-                self.big = match self.slice(offset + 8, 4, "the header of a section")? {
-                    [0x1a, 0x2b, 0x3c, 0x4d] => true,
-                    [0x4d, 0x3c, 0x2b, 0x1a] => false,
-                    _ => return Err(PcapError::NotOne),
-                };
-                self.interfaces.clear();
-            }
-            let kind = self.u32(offset, WHAT)?;
-            let length = self.length(offset + 4, "a block")?;
-            if length < 12 || length % 4 != 0 {
-                return Err(PcapError::Length {
-                    offset,
-                    what: "a block",
-                    length,
-                });
-            }
-            self.slice(offset, length, "a block")?;
-            self.at = offset + length;
-            // Behind the body, the length stands again.
-            let end = offset + length - 4;
-            match kind {
-                SECTION => {}
-                INTERFACE => {
-                    let link_type = self.u16(offset + 8, "an interface")?.into();
-                    let per_second = self.resolution(offset + 16, end)?;
-                    self.interfaces.push(Interface {
-                        link_type,
-                        per_second,
-                    });
+        while !self.rest().is_empty() {
+            let (offset, rest) = (self.at, self.rest());
+            let parse = match self.big {
+                true => parse_block_be,
+                false => parse_block_le,
+            };
+            let (after, block) = parse(rest).map_err(|error| self.wrong(offset, &error))?;
+            self.at = self.bytes.len() - after.len();
+            match block {
+                Block::SectionHeader(section) => {
+                    self.big = section.big_endian();
+                    self.interfaces.clear();
                 }
-                ENHANCED => {
-                    const WHAT: &str = "a packet";
-                    let number = self.u32(offset + 8, WHAT)?;
-                    let high = u64::from(self.u32(offset + 12, WHAT)?);
-                    let low = u64::from(self.u32(offset + 16, WHAT)?);
-                    let captured = self.length(offset + 20, WHAT)?;
-                    let whole = self.u32(offset + 24, WHAT)? as usize;
-                    let data = self.inside(offset + 28, captured, end)?;
-                    let interface = self.interface(offset, number)?;
-                    let time = nanoseconds(high << 32 | low, interface.per_second);
+                Block::InterfaceDescription(described) => self.interfaces.push(Interface {
+                    link_type: described.linktype,
+                    // Finer than numbers can say: no time stamp will be told of it.
+                    per_second: described.ts_resolution().unwrap_or(u64::MAX),
+                }),
+                Block::EnhancedPacket(packet) => {
+                    let data = captured(packet.data, packet.caplen);
+                    let interface = self.interface(offset, packet.if_id)?;
+                    let stamp = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
+                    let time = nanoseconds(stamp, interface.per_second);
+                    let whole = packet.orig_len() as usize;
                     return self.packet(offset, interface, data, whole, time).map(Some);
                 }
-                SIMPLE => {
-                    let whole = self.length(offset + 8, "a packet")?;
-                    let room = end.saturating_sub(offset + 12);
-                    let data = self.inside(offset + 12, whole.min(room), end)?;
+                Block::SimplePacket(packet) => {
+                    let data = captured(packet.data, packet.origlen);
                     let interface = self.interface(offset, 0)?;
+                    let whole = packet.orig_len() as usize;
                     return self.packet(offset, interface, data, whole, None).map(Some);
                 }
                 _ => {}
@@ -249,38 +191,26 @@ impl<'a> Packets<'a> {
         Ok(None)
     }
 
-    /// Bytes of a block that must not go beyond it.
-    fn inside(&self, offset: usize, length: usize, end: usize) -> Result<&'a [u8], PcapError> {
-        const WHAT: &str = "a packet";
-        if offset + length > end {
-            return Err(PcapError::Length {
+    /// Why a block could not be read: the file ends inside it, or it is wrong in itself.
+    fn wrong(
+        &self,
+        offset: usize,
+        error: &nom::Err<pcap_parser::PcapError<&'a [u8]>>,
+    ) -> PcapError {
+        let said = self.rest().get(4..8).and_then(|word| word.try_into().ok());
+        let said = said.map(|word| match self.big {
+            true => u32::from_be_bytes(word),
+            false => u32::from_le_bytes(word),
+        });
+        // A length that the file does have means that something inside the block reaches beyond it.
+        let whole = said.is_some_and(|said| said as usize <= self.rest().len());
+        match error {
+            nom::Err::Incomplete(_) if !whole => PcapError::Short {
                 offset,
-                what: WHAT,
-                length,
-            });
+                what: "a block",
+            },
+            _ => PcapError::Broken { offset },
         }
-        self.slice(offset, length, WHAT)
-    }
-
-    /// The option `if_tsresol`; microseconds without it.
-    fn resolution(&self, mut at: usize, end: usize) -> Result<u64, PcapError> {
-        const IF_TSRESOL: u16 = 9;
-        const WHAT: &str = "an interface's options";
-        while at + 4 <= end {
-            let (code, length) = (self.u16(at, WHAT)?, self.u16(at + 2, WHAT)?);
-            if code == 0 {
-                break;
-            }
-            if code == IF_TSRESOL
-                && let Some(value) = self.slice(at + 4, 1, WHAT)?.first()
-            {
-                let power = u32::from(value & 0x7f);
-                let base: u64 = if value & 0x80 != 0 { 2 } else { 10 };
-                return Ok(base.checked_pow(power).unwrap_or(u64::MAX));
-            }
-            at += 4 + usize::from(length).next_multiple_of(4);
-        }
-        Ok(1_000_000)
     }
 
     fn packet(
@@ -304,7 +234,7 @@ impl<'a> Packets<'a> {
             _ => ETH_P_IP,
         };
         let (link, ethertype, network, outgoing): (&[u8], _, _, _) = match interface.link_type {
-            ETHERNET => {
+            Linktype::ETHERNET => {
                 let (mut ethertype, mut at) = (be16(12).unwrap_or(0), 14);
                 while matches!(ethertype, 0x8100 | 0x88a8) {
                     ethertype = be16(at + 2).unwrap_or(0);
@@ -312,18 +242,18 @@ impl<'a> Packets<'a> {
                 }
                 (data.get(..at).unwrap_or(data), ethertype, from(at), None)
             }
-            12 | 14 | RAW => (&[], version, data, None),
-            IPV4 => (&[], ETH_P_IP, data, None),
-            IPV6 => (&[], ETH_P_IPV6, data, None),
-            LINUX_SLL => {
+            Linktype(12 | 14) | Linktype::RAW => (&[], version, data, None),
+            Linktype::IPV4 => (&[], ETH_P_IP, data, None),
+            Linktype::IPV6 => (&[], ETH_P_IPV6, data, None),
+            Linktype::LINUX_SLL => {
                 let outgoing = be16(0).map(|kind| kind == OUTGOING);
                 (&[], be16(14).unwrap_or(0), from(16), outgoing)
             }
-            LINUX_SLL2 => {
+            Linktype::LINUX_SLL2 => {
                 let outgoing = data.get(10).map(|kind| u16::from(*kind) == OUTGOING);
                 (&[], be16(0).unwrap_or(0), from(20), outgoing)
             }
-            link_type => return Err(PcapError::LinkType { offset, link_type }),
+            Linktype(link_type) => return Err(PcapError::LinkType { offset, link_type }),
         };
         Ok(Captured {
             offset,
@@ -336,6 +266,11 @@ impl<'a> Packets<'a> {
             missing: whole.saturating_sub(data.len()),
         })
     }
+}
+
+/// The bytes of a packet, without what fills its block up.
+fn captured(data: &[u8], length: u32) -> &[u8] {
+    data.get(..length as usize).unwrap_or(data)
 }
 
 fn nanoseconds(stamp: u64, per_second: u64) -> Option<u64> {
@@ -467,6 +402,11 @@ mod tests {
             "at byte 40: the file ends inside a packet"
         );
         assert!(words(b"GIF89a").unwrap().contains("no capture"));
+        let file = next_generation(&frame());
+        assert_eq!(
+            words(&file[..file.len() - 3]).unwrap(),
+            "at byte 80: the file ends inside a block"
+        );
         let odd = classic(false, false, 147, &frame());
         assert!(
             words(&odd)

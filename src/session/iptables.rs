@@ -31,8 +31,8 @@ pub fn machine(ruleset: &Ruleset) -> Machine {
     Machine {
         names: machine::names(ruleset),
         services: machine::services(),
-        users: machine::accounts("/etc/passwd"),
-        groups: machine::accounts("/etc/group"),
+        user: Some(machine::user),
+        group: Some(machine::group),
     }
 }
 

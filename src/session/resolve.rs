@@ -105,17 +105,11 @@ impl Resolve for Machine {
     }
 
     fn user(&self, name: &str) -> Option<u32> {
-        nix::unistd::User::from_name(name)
-            .ok()
-            .flatten()
-            .map(|user| user.uid.as_raw())
+        machine::user(name)
     }
 
     fn group(&self, name: &str) -> Option<u32> {
-        nix::unistd::Group::from_name(name)
-            .ok()
-            .flatten()
-            .map(|group| group.gid.as_raw())
+        machine::group(name)
     }
 
     fn mark(&self, name: &str) -> Option<u32> {

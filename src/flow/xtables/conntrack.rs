@@ -39,10 +39,10 @@ macro_rules! conntrack {
     ($info:expr, $port:expr) => {
         Conntrack {
             addresses: [
-                ($info.origsrc_addr, $info.origsrc_mask),
-                ($info.origdst_addr, $info.origdst_mask),
-                ($info.replsrc_addr, $info.replsrc_mask),
-                ($info.repldst_addr, $info.repldst_mask),
+                ($info.connection.origsrc_addr, $info.connection.origsrc_mask),
+                ($info.connection.origdst_addr, $info.connection.origdst_mask),
+                ($info.connection.replsrc_addr, $info.connection.replsrc_mask),
+                ($info.connection.repldst_addr, $info.connection.repldst_mask),
             ],
             ports: $port,
             l4proto: $info.l4proto,

@@ -29,15 +29,13 @@ layouts! {
         bitmask: u8,
         invflags: u8,
     }
-    /// `struct ebt_ip_info`
-    struct EbtIp {
-        saddr: Addr4,
-        daddr: Addr4,
-        smsk: Addr4,
-        dmsk: Addr4,
-        tos: u8,
+    /// What `struct ebt_ip_info` and `struct ebt_ip6_info` have after the addresses.
+    struct EbtAbove {
+        /// TOS or traffic class
+        class: u8,
         protocol: u8,
-        /// `EBT_IP_*`
+        /// `EBT_IP_*`, `EBT_IP6_*`: 1 source, 2 destination, 4 class, 8 protocol, 0x10 source port,
+        /// 0x20 destination port, 0x40 ICMP, 0x80 IGMP (IPv4 only)
         bitmask: u8,
         invflags: u8,
         /// Source ports; in the same bytes the ICMP or IGMP types.
@@ -45,19 +43,21 @@ layouts! {
         /// Destination ports; in the same bytes the ICMP codes.
         dport: [u16; 2],
     }
+    /// `struct ebt_ip_info`
+    struct EbtIp {
+        saddr: Addr4,
+        daddr: Addr4,
+        smsk: Addr4,
+        dmsk: Addr4,
+        above: EbtAbove,
+    }
     /// `struct ebt_ip6_info`
     struct EbtIp6 {
         saddr: Addr16,
         daddr: Addr16,
         smsk: Addr16,
         dmsk: Addr16,
-        tclass: u8,
-        protocol: u8,
-        /// `EBT_IP6_*`
-        bitmask: u8,
-        invflags: u8,
-        sport: [u16; 2],
-        dport: [u16; 2],
+        above: EbtAbove,
     }
     /// `struct ebt_limit_info`
     struct EbtLimit {

@@ -4,13 +4,18 @@
 use super::layout::{Addr16, Net16, Text, layouts};
 
 layouts! {
-    /// `struct xt_conntrack_mtinfo1`
-    struct Conntrack1 {
+    /// Addresses and lifetime of the connections that match: what all revisions begin with.
+    struct ConntrackRange {
         origsrc_addr: Addr16, origsrc_mask: Addr16,
         origdst_addr: Addr16, origdst_mask: Addr16,
         replsrc_addr: Addr16, replsrc_mask: Addr16,
         repldst_addr: Addr16, repldst_mask: Addr16,
+        /// seconds
         expires_min: u32, expires_max: u32,
+    }
+    /// `struct xt_conntrack_mtinfo1`
+    struct Conntrack1 {
+        connection: ConntrackRange,
         l4proto: u16,
         origsrc_port: Net16, origdst_port: Net16,
         replsrc_port: Net16, repldst_port: Net16,
@@ -19,11 +24,7 @@ layouts! {
     }
     /// `struct xt_conntrack_mtinfo2`
     struct Conntrack2 {
-        origsrc_addr: Addr16, origsrc_mask: Addr16,
-        origdst_addr: Addr16, origdst_mask: Addr16,
-        replsrc_addr: Addr16, replsrc_mask: Addr16,
-        repldst_addr: Addr16, repldst_mask: Addr16,
-        expires_min: u32, expires_max: u32,
+        connection: ConntrackRange,
         l4proto: u16,
         origsrc_port: Net16, origdst_port: Net16,
         replsrc_port: Net16, repldst_port: Net16,
@@ -32,12 +33,7 @@ layouts! {
     }
     /// `struct xt_conntrack_mtinfo3`. Ports are in host order here.
     struct Conntrack3 {
-        origsrc_addr: Addr16, origsrc_mask: Addr16,
-        origdst_addr: Addr16, origdst_mask: Addr16,
-        replsrc_addr: Addr16, replsrc_mask: Addr16,
-        repldst_addr: Addr16, repldst_mask: Addr16,
-        /// seconds
-        expires_min: u32, expires_max: u32,
+        connection: ConntrackRange,
         l4proto: u16,
         origsrc_port: u16, origdst_port: u16,
         replsrc_port: u16, repldst_port: u16,

@@ -133,40 +133,20 @@ impl Reader<'_> {
             _ => {}
         }
         match &mut self.rule.header {
-            Header::Ip(header) => match key {
-                key::L4PROTO => {
-                    header.proto = data.first().copied().unwrap_or(0).into();
-                    if inverted {
-                        header.invflags |= PROTOCOL;
-                    }
-                    Ok(())
-                }
-                _ => devices(
-                    key,
-                    inverted,
-                    data,
-                    &mut header.input,
-                    &mut header.output,
-                    &mut header.invflags,
-                ),
-            },
-            Header::Ip6(header) => match key {
-                key::L4PROTO => {
-                    header.proto = data.first().copied().unwrap_or(0).into();
-                    if inverted {
-                        header.invflags |= PROTOCOL;
-                    }
-                    Ok(())
-                }
-                _ => devices(
-                    key,
-                    inverted,
-                    data,
-                    &mut header.input,
-                    &mut header.output,
-                    &mut header.invflags,
-                ),
-            },
+            Header::Ip(header) => internet(
+                (&mut header.proto, &mut header.invflags),
+                (&mut header.input, &mut header.output),
+                key,
+                inverted,
+                data,
+            ),
+            Header::Ip6(header) => internet(
+                (&mut header.proto, &mut header.invflags),
+                (&mut header.input, &mut header.output),
+                key,
+                inverted,
+                data,
+            ),
             Header::Arp(header) => {
                 let mut invflags = 0;
                 devices(
@@ -267,6 +247,24 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+/// A meta key in a rule of the IPv4 or IPv6 tables.
+fn internet(
+    (proto, invflags): (&mut u16, &mut u8),
+    (input, output): (&mut Device, &mut Device),
+    key: u32,
+    inverted: bool,
+    data: &[u8],
+) -> Result<(), NotIptables> {
+    if key != key::L4PROTO {
+        return devices(key, inverted, data, input, output, invflags);
+    }
+    *proto = data.first().copied().unwrap_or(0).into();
+    if inverted {
+        *invflags |= PROTOCOL;
+    }
+    Ok(())
 }
 
 fn devices(

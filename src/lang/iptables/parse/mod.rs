@@ -41,8 +41,9 @@ impl Wrong {
 pub struct Machine {
     pub names: Names,
     pub services: BTreeMap<String, u16>,
-    pub users: BTreeMap<String, u32>,
-    pub groups: BTreeMap<String, u32>,
+    /// Looks up accounts. Machines have more of them than anyone wants listed, and keep them in several places.
+    pub user: Option<fn(&str) -> Option<u32>>,
+    pub group: Option<fn(&str) -> Option<u32>>,
 }
 
 impl Machine {

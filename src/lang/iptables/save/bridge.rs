@@ -4,6 +4,7 @@ use super::{Context, rate};
 use crate::lang::iptables::format::{self, w};
 use crate::lang::iptables::icmp::{ICMP, ICMP6, IGMP, IcmpName};
 use crate::model::xtables::bridge::*;
+use crate::model::xtables::layout::{Addr4, Addr16};
 use crate::model::xtables::target::Nflog;
 
 /// `! ` where a condition is inverted.
@@ -155,102 +156,62 @@ fn icmp(names: &[IcmpName], kind: [u8; 2], code: Option<[u8; 2]>, out: &mut Stri
     }
 }
 
-pub fn ip(x: &EbtIp, cx: &Context<'_>, out: &mut String) {
+/// Addresses with their masks as text, and what IPv4 and IPv6 have alike: `name` is what the options begin with.
+fn network(
+    name: &str,
+    [source, destination]: [String; 2],
+    x: &EbtAbove,
+    cx: &Context<'_>,
+    out: &mut String,
+) {
+    let v4 = name == "ip";
     let has = |bit: u8| x.bitmask & bit != 0;
     let no = |bit: u8| no(x.invflags & bit != 0);
     if has(1) {
-        w!(
-            out,
-            "--ip-src {}{}{} ",
-            no(1),
-            format::ip4(x.saddr.0),
-            format::mask4(x.smsk.0)
-        );
+        w!(out, "--{name}-src {}{source} ", no(1));
     }
     if has(2) {
-        w!(
-            out,
-            "--ip-dst {}{}{} ",
-            no(2),
-            format::ip4(x.daddr.0),
-            format::mask4(x.dmsk.0)
-        );
+        w!(out, "--{name}-dst {}{destination} ", no(2));
     }
     if has(4) {
-        w!(out, "--ip-tos {}0x{:02X} ", no(4), x.tos);
+        let option = if v4 { "tos" } else { "tclass" };
+        w!(out, "--{name}-{option} {}0x{:02X} ", no(4), x.class);
     }
     if has(8) {
-        w!(out, "--ip-proto {}", no(8));
+        w!(out, "--{name}-proto {}", no(8));
         protocol(x.protocol, cx, out);
     }
     if has(0x10) {
-        w!(out, "--ip-sport {}", no(0x10));
+        w!(out, "--{name}-sport {}", no(0x10));
         ports(x.sport, out);
     }
     if has(0x20) {
-        w!(out, "--ip-dport {}", no(0x20));
+        w!(out, "--{name}-dport {}", no(0x20));
         ports(x.dport, out);
     }
+    let kinds = x.sport[0].to_ne_bytes();
     if has(0x40) {
-        w!(out, "--ip-icmp-type {}", no(0x40));
-        icmp(
-            ICMP,
-            x.sport[0].to_ne_bytes(),
-            Some(x.dport[0].to_ne_bytes()),
-            out,
-        );
+        w!(out, "--{name}-icmp-type {}", no(0x40));
+        let codes = x.dport[0].to_ne_bytes();
+        icmp(if v4 { ICMP } else { ICMP6 }, kinds, Some(codes), out);
     }
-    if has(0x80) {
+    if v4 && has(0x80) {
         w!(out, "--ip-igmp-type {}", no(0x80));
-        icmp(IGMP, x.sport[0].to_ne_bytes(), None, out);
+        icmp(IGMP, kinds, None, out);
     }
 }
 
+pub fn ip(x: &EbtIp, cx: &Context<'_>, out: &mut String) {
+    let text = |addr: Addr4, mask: Addr4| format::ip4(addr.0).to_string() + &format::mask4(mask.0);
+    let ends = [text(x.saddr, x.smsk), text(x.daddr, x.dmsk)];
+    network("ip", ends, &x.above, cx, out);
+}
+
 pub fn ip6(x: &EbtIp6, cx: &Context<'_>, out: &mut String) {
-    let has = |bit: u8| x.bitmask & bit != 0;
-    let no = |bit: u8| no(x.invflags & bit != 0);
-    if has(1) {
-        w!(
-            out,
-            "--ip6-src {}{}{} ",
-            no(1),
-            format::ip6(x.saddr.0),
-            format::mask6(x.smsk.0)
-        );
-    }
-    if has(2) {
-        w!(
-            out,
-            "--ip6-dst {}{}{} ",
-            no(2),
-            format::ip6(x.daddr.0),
-            format::mask6(x.dmsk.0)
-        );
-    }
-    if has(4) {
-        w!(out, "--ip6-tclass {}0x{:02X} ", no(4), x.tclass);
-    }
-    if has(8) {
-        w!(out, "--ip6-proto {}", no(8));
-        protocol(x.protocol, cx, out);
-    }
-    if has(0x10) {
-        w!(out, "--ip6-sport {}", no(0x10));
-        ports(x.sport, out);
-    }
-    if has(0x20) {
-        w!(out, "--ip6-dport {}", no(0x20));
-        ports(x.dport, out);
-    }
-    if has(0x40) {
-        w!(out, "--ip6-icmp-type {}", no(0x40));
-        icmp(
-            ICMP6,
-            x.sport[0].to_ne_bytes(),
-            Some(x.dport[0].to_ne_bytes()),
-            out,
-        );
-    }
+    let text =
+        |addr: Addr16, mask: Addr16| format::ip6(addr.0).to_string() + &format::mask6(mask.0);
+    let ends = [text(x.saddr, x.smsk), text(x.daddr, x.dmsk)];
+    network("ip6", ends, &x.above, cx, out);
 }
 
 pub fn mark_match(x: &EbtMarkMatch, out: &mut String) {

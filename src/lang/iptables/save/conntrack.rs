@@ -40,16 +40,7 @@ macro_rules! up {
             fn from(c: &$from) -> Conntrack3 {
                 let port: fn(Net16) -> u16 = $port;
                 Conntrack3 {
-                    origsrc_addr: c.origsrc_addr,
-                    origsrc_mask: c.origsrc_mask,
-                    origdst_addr: c.origdst_addr,
-                    origdst_mask: c.origdst_mask,
-                    replsrc_addr: c.replsrc_addr,
-                    replsrc_mask: c.replsrc_mask,
-                    repldst_addr: c.repldst_addr,
-                    repldst_mask: c.repldst_mask,
-                    expires_min: c.expires_min,
-                    expires_max: c.expires_max,
+                    connection: c.connection.clone(),
                     l4proto: c.l4proto,
                     origsrc_port: port(c.origsrc_port),
                     origdst_port: port(c.origdst_port),
@@ -90,10 +81,30 @@ pub fn conntrack(c: &Conntrack3, cx: &Context<'_>, out: &mut String) {
         w!(out, " --ctproto {}", c.l4proto);
     }
     for (bit, word, addr, mask) in [
-        (2, "ctorigsrc", &c.origsrc_addr, &c.origsrc_mask),
-        (3, "ctorigdst", &c.origdst_addr, &c.origdst_mask),
-        (4, "ctreplsrc", &c.replsrc_addr, &c.replsrc_mask),
-        (5, "ctrepldst", &c.repldst_addr, &c.repldst_mask),
+        (
+            2,
+            "ctorigsrc",
+            &c.connection.origsrc_addr,
+            &c.connection.origsrc_mask,
+        ),
+        (
+            3,
+            "ctorigdst",
+            &c.connection.origdst_addr,
+            &c.connection.origdst_mask,
+        ),
+        (
+            4,
+            "ctreplsrc",
+            &c.connection.replsrc_addr,
+            &c.connection.replsrc_mask,
+        ),
+        (
+            5,
+            "ctrepldst",
+            &c.connection.repldst_addr,
+            &c.connection.repldst_mask,
+        ),
     ] {
         if has(bit) {
             not(out, inverted(bit));
@@ -121,7 +132,12 @@ pub fn conntrack(c: &Conntrack3, cx: &Context<'_>, out: &mut String) {
     }
     if has(7) {
         not(out, inverted(7));
-        range(out, "--ctexpire", c.expires_min, c.expires_max);
+        range(
+            out,
+            "--ctexpire",
+            c.connection.expires_min,
+            c.connection.expires_max,
+        );
     }
     if has(12) {
         out.push_str(if inverted(12) {

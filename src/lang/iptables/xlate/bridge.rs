@@ -3,6 +3,7 @@
 use super::{Context, Pieces, add, ne, range};
 use crate::lang::iptables::format::{ip4, ip6 as ip6_text, mask4, mask6};
 use crate::model::xtables::bridge::*;
+use crate::model::xtables::layout::{Addr4, Addr16};
 use crate::model::xtables::target::Nflog;
 
 const VERDICT_BITS: i32 = 0xf;
@@ -87,86 +88,77 @@ fn types(name: &str, kind: [u8; 2], code: [u8; 2], inverted: bool, out: &mut Pie
     add!(out, "{} ", range(code));
 }
 
-/// `EBT_IP_*`: 1 source, 2 destination, 4 TOS, 8 protocol, 0x10 source port, 0x20 destination port, 0x40 ICMP, 0x80 IGMP
-pub fn ip(x: &EbtIp, cx: &Context<'_>, out: &mut Pieces) {
+/// Addresses with their masks as text, and what IPv4 and IPv6 have alike; `protocol_key` is what names the protocol.
+fn network(
+    name: &str,
+    ends: [String; 2],
+    protocol_key: &str,
+    x: &EbtAbove,
+    cx: &Context<'_>,
+    out: &mut Pieces,
+) {
     let has = |bit: u8| x.bitmask & bit != 0;
     let inverted = |bit: u8| x.invflags & bit != 0;
-    for (bit, key, addr, mask) in [
-        (1, "ip saddr ", x.saddr, x.smsk),
-        (2, "ip daddr ", x.daddr, x.dmsk),
-    ] {
+    for ((bit, side), end) in [(1, "saddr"), (2, "daddr")].into_iter().zip(ends) {
         if has(bit) {
-            out.add(key);
+            add!(out, "{name} {side} ");
             out.add(ne(inverted(bit)));
-            add!(out, "{}{} ", ip4(addr.0), mask4(mask.0));
+            add!(out, "{end} ");
         }
     }
     if has(4) {
-        out.add("ip dscp ");
+        add!(out, "{name} dscp ");
         out.add(ne(inverted(4)));
-        add!(out, "0x{:02x} ", x.tos & 0x3f);
+        add!(out, "0x{:02x} ", x.class & 0x3f);
     }
-    let mut name = None;
+    let mut transport = None;
     if has(8) {
-        name = protocol("ip protocol ", x.protocol, inverted(8), has(0x70), cx, out);
+        transport = protocol(protocol_key, x.protocol, inverted(8), has(0x70), cx, out);
     }
     if has(0x10) {
-        ports(name, "sport", "@th,0,16 ", x.sport, inverted(0x10), out);
-    }
-    if has(0x20) {
-        ports(name, "dport", "@th,16,16 ", x.dport, inverted(0x20), out);
-    }
-    if has(0x40) {
-        types("icmp", bytes(x.sport), bytes(x.dport), inverted(0x40), out);
-    }
-    if has(0x80) {
-        out.add("@th,0,8 ");
-        out.add(ne(inverted(0x80)));
-        add!(out, "{} ", range(bytes(x.sport)));
-    }
-}
-
-/// `EBT_IP6_*`: 1 source, 2 destination, 4 class, 8 protocol, 0x10 source port, 0x20 destination port, 0x40 ICMPv6
-pub fn ip6(x: &EbtIp6, cx: &Context<'_>, out: &mut Pieces) {
-    let has = |bit: u8| x.bitmask & bit != 0;
-    let inverted = |bit: u8| x.invflags & bit != 0;
-    if !has(0x47) {
-        out.add("ether type ip6 ");
-    }
-    for (bit, key, addr, mask) in [
-        (1, "ip6 saddr ", x.saddr, x.smsk),
-        (2, "ip6 daddr ", x.daddr, x.dmsk),
-    ] {
-        if has(bit) {
-            out.add(key);
-            out.add(ne(inverted(bit)));
-            add!(out, "{}{} ", ip6_text(addr.0), mask6(mask.0));
-        }
-    }
-    if has(4) {
-        out.add("ip6 dscp ");
-        out.add(ne(inverted(4)));
-        add!(out, "0x{:02x} ", x.tclass & 0x3f);
-    }
-    let mut name = None;
-    if has(8) {
-        name = protocol("meta l4proto ", x.protocol, inverted(8), has(0x70), cx, out);
-    }
-    if has(0x10) {
-        ports(name, "sport", "@th,0,16 ", x.sport, inverted(0x10), out);
-    }
-    if has(0x20) {
-        ports(name, "dport", "@th,16,16 ", x.dport, inverted(0x20), out);
-    }
-    if has(0x40) {
-        types(
-            "icmpv6",
-            bytes(x.sport),
-            bytes(x.dport),
-            inverted(0x40),
+        ports(
+            transport,
+            "sport",
+            "@th,0,16 ",
+            x.sport,
+            inverted(0x10),
             out,
         );
     }
+    if has(0x20) {
+        ports(
+            transport,
+            "dport",
+            "@th,16,16 ",
+            x.dport,
+            inverted(0x20),
+            out,
+        );
+    }
+    if has(0x40) {
+        let icmp = if name == "ip" { "icmp" } else { "icmpv6" };
+        types(icmp, bytes(x.sport), bytes(x.dport), inverted(0x40), out);
+    }
+}
+
+pub fn ip(x: &EbtIp, cx: &Context<'_>, out: &mut Pieces) {
+    let text = |addr: Addr4, mask: Addr4| format!("{}{}", ip4(addr.0), mask4(mask.0));
+    let ends = [text(x.saddr, x.smsk), text(x.daddr, x.dmsk)];
+    network("ip", ends, "ip protocol ", &x.above, cx, out);
+    if x.above.bitmask & 0x80 != 0 {
+        out.add("@th,0,8 ");
+        out.add(ne(x.above.invflags & 0x80 != 0));
+        add!(out, "{} ", range(bytes(x.above.sport)));
+    }
+}
+
+pub fn ip6(x: &EbtIp6, cx: &Context<'_>, out: &mut Pieces) {
+    if x.above.bitmask & 0x47 == 0 {
+        out.add("ether type ip6 ");
+    }
+    let text = |addr: Addr16, mask: Addr16| format!("{}{}", ip6_text(addr.0), mask6(mask.0));
+    let ends = [text(x.saddr, x.smsk), text(x.daddr, x.dmsk)];
+    network("ip6", ends, "meta l4proto ", &x.above, cx, out);
 }
 
 pub fn mark_match(m: &EbtMarkMatch, out: &mut Pieces) {

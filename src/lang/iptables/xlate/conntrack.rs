@@ -94,24 +94,34 @@ pub fn conntrack(c: &Conntrack3, cx: &Context<'_>, out: &mut Pieces) {
     }
     if has(has::EXPIRES) {
         add!(out, "{space}ct expiration {}", ne(inverted(has::EXPIRES)));
-        out.add(range([c.expires_min, c.expires_max]));
+        out.add(range([c.connection.expires_min, c.connection.expires_max]));
         space = " ";
     }
     let addresses = [
         (
             has::ORIGSRC,
             "original saddr",
-            c.origsrc_addr,
-            c.origsrc_mask,
+            c.connection.origsrc_addr,
+            c.connection.origsrc_mask,
         ),
         (
             has::ORIGDST,
             "original daddr",
-            c.origdst_addr,
-            c.origdst_mask,
+            c.connection.origdst_addr,
+            c.connection.origdst_mask,
         ),
-        (has::REPLSRC, "reply saddr", c.replsrc_addr, c.replsrc_mask),
-        (has::REPLDST, "reply daddr", c.repldst_addr, c.repldst_mask),
+        (
+            has::REPLSRC,
+            "reply saddr",
+            c.connection.replsrc_addr,
+            c.connection.replsrc_mask,
+        ),
+        (
+            has::REPLDST,
+            "reply daddr",
+            c.connection.repldst_addr,
+            c.connection.repldst_mask,
+        ),
     ];
     for (bit, key, Addr16(addr), mask) in addresses {
         if has(bit) {

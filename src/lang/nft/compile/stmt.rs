@@ -1,19 +1,21 @@
 //! Statements: what is written becomes the typed statement that delinearization would read back.
 
+mod hand;
 mod nat;
 mod reject;
+mod set;
 
 use super::super::ast::*;
 use super::super::datatype::{self as types, Type};
 use super::super::keys;
 use super::super::number::{self, Num, Order};
 use super::super::protocol::Layer;
-use super::super::syntax::{self, At, Diagnostic, LogWords, Span, Statement};
-use super::eval::{Eval, Result, is_constant, mismatch, take};
-use crate::model::expression::DynsetOp;
+use super::super::syntax::{self, At, Diagnostic, Span, Statement};
+use super::eval::{Eval, Result, is_constant, mismatch};
+use crate::model::Family;
 use crate::model::set::flags;
-use crate::model::{Family, Name};
-use std::rc::Rc;
+use hand::log;
+use set::prefix_to_range;
 
 /// `NFT_OBJ_MAXNAMELEN`, less the NUL.
 const NAME_MAX: usize = 255;
@@ -235,93 +237,6 @@ impl Eval<'_, '_> {
         }
     }
 
-    fn queue(&mut self, expr: Option<&Expr>, flags: u16, span: Span) -> Result<Stmt> {
-        let mut expr = match expr {
-            Some(expr) => expr.clone(),
-            None => {
-                return Ok(Stmt::Queue {
-                    expr: Expr::value(Num::ZERO, &types::INTEGER, Order::Host, 16).at(span),
-                    flags,
-                });
-            }
-        };
-        self.argument(&mut expr, Type::Basic(&types::INTEGER), 16, Order::Host)?;
-        // NFT_QUEUE_FLAG_CPU_FANOUT
-        if flags & 2 != 0 && !matches!(expr.kind, Kind::Range(..)) {
-            return Err(Diagnostic::new(
-                expr.span,
-                "`fanout` needs a range of queues",
-            ));
-        }
-        if self.want.max > u64::from(u16::MAX) {
-            return Err(Diagnostic::new(expr.span, "queue numbers end at 65535"));
-        }
-        Ok(Stmt::Queue { expr, flags })
-    }
-
-    fn dup(&mut self, to: Option<&Expr>, dev: Option<&Expr>, span: Span) -> Result<Stmt> {
-        let index = Type::Basic(&types::IFINDEX);
-        match self.family {
-            Family::Ip | Family::Ip6 => {
-                let mut to = to
-                    .cloned()
-                    .ok_or_else(|| Diagnostic::new(span, "the destination address is missing"))?;
-                let dtype = nat::address_type(self.family);
-                self.argument(&mut to, dtype, dtype.size(), Order::Big)?;
-                let mut dev = dev.cloned();
-                if let Some(dev) = &mut dev {
-                    self.argument(dev, index, 32, Order::Host)?;
-                }
-                Ok(Stmt::Dup { to: Some(to), dev })
-            }
-            Family::Netdev => {
-                let mut to = to
-                    .cloned()
-                    .ok_or_else(|| Diagnostic::new(span, "the destination interface is missing"))?;
-                if let Some(dev) = dev {
-                    return Err(Diagnostic::new(dev.span, "no `device` can stand here"));
-                }
-                self.argument(&mut to, index, 32, Order::Host)?;
-                Ok(Stmt::Dup {
-                    to: Some(to),
-                    dev: None,
-                })
-            }
-            _ => Err(Diagnostic::new(
-                span,
-                "`dup` works only in ip, ip6 and netdev tables",
-            )),
-        }
-    }
-
-    fn fwd(
-        &mut self,
-        family: Option<Family>,
-        addr: Option<&Expr>,
-        dev: &Expr,
-        span: Span,
-    ) -> Result<Stmt> {
-        if self.family != Family::Netdev {
-            return Err(Diagnostic::new(span, "`fwd` works only in netdev tables"));
-        }
-        let mut dev = dev.clone();
-        self.argument(&mut dev, Type::Basic(&types::IFINDEX), 32, Order::Host)?;
-        let mut addr = addr.cloned();
-        if let Some(addr) = &mut addr {
-            let family = family.ok_or_else(|| {
-                Diagnostic::new(addr.span, "the family of the address is missing")
-                    .help("write `fwd ip to` or `fwd ip6 to`")
-            })?;
-            let dtype = nat::address_type(family);
-            self.argument(addr, dtype, dtype.size(), Order::Big)?;
-        }
-        Ok(Stmt::Fwd {
-            dev,
-            addr,
-            family: family.map_or(0, Family::to_wire),
-        })
-    }
-
     fn objref(&mut self, object: &syntax::ObjectRef) -> Result<Stmt> {
         let mut expr = object.expr.clone();
         if !matches!(expr.kind, Kind::Map { .. }) {
@@ -369,138 +284,6 @@ impl Eval<'_, '_> {
             kind: object.kind,
             expr,
         })
-    }
-
-    /// Statements that a set declares for its elements.
-    pub fn stateful_list(&mut self, stmts: &[At<Statement>]) -> Result<Vec<Stmt>> {
-        stmts.iter().map(|stmt| self.stateful(stmt)).collect()
-    }
-
-    fn stateful(&mut self, stmt: &At<Statement>) -> Result<Stmt> {
-        let typed = self.statement(stmt)?;
-        match typed {
-            Stmt::Counter(_)
-            | Stmt::Limit(_)
-            | Stmt::Quota(_)
-            | Stmt::Connlimit { .. }
-            | Stmt::Last { .. } => Ok(typed),
-            _ => Err(
-                Diagnostic::new(stmt.span, "only statements with a state can stand here")
-                    .help("counter, limit, quota, ct count"),
-            ),
-        }
-    }
-
-    /// The key of a set that packets fill, with its timeout.
-    fn dynamic_key(&mut self, key: &Expr) -> Result<SetElem> {
-        let mut element = match &key.kind {
-            Kind::SetElem(element) => (**element).clone(),
-            _ => SetElem::new(key.clone()),
-        };
-        if element.comment.is_some() {
-            return Err(Diagnostic::new(key.span, "this key cannot have a comment"));
-        }
-        self.expr(&mut element.key)?;
-        if is_constant(&element.key) {
-            return Err(Diagnostic::new(
-                element.key.span,
-                "the key must depend on the packet",
-            ));
-        }
-        Ok(element)
-    }
-
-    fn meter(
-        &mut self,
-        name: &At<Name>,
-        size: Option<u32>,
-        key: &Expr,
-        stmt: &At<Statement>,
-        span: Span,
-    ) -> Result<Stmt> {
-        self.want = Default::default();
-        let element = self.dynamic_key(key)?;
-        let mut set_flags = flags::ANONYMOUS | flags::EVAL;
-        if element.timeout > 0 {
-            set_flags |= flags::TIMEOUT;
-        }
-        let mut info =
-            super::world::anonymous_set("", 0, element.key.clone(), None, set_flags, None);
-        info.name = name.value.clone();
-        let size = size.unwrap_or(0);
-        info.size = (size != 0).then_some(size);
-        let stmt = self.stateful(stmt)?;
-        let dtype = element.key.dtype;
-        let len = element.key.len;
-        let key = Expr::new(Kind::SetElem(Box::new(element)), dtype, Order::Invalid, len).at(span);
-        Ok(Stmt::Meter {
-            set: SetRef {
-                set: Rc::new(info),
-                elements: Some(Vec::new()),
-            },
-            key,
-            stmt: Box::new(stmt),
-            size,
-        })
-    }
-
-    fn set_statement(
-        &mut self,
-        op: DynsetOp,
-        set: &At<Name>,
-        key: &Expr,
-        data: Option<&Expr>,
-        stmts: &[At<Statement>],
-    ) -> Result<Stmt> {
-        let info = self
-            .world
-            .set(self.family, &self.table, &set.value, set.span)?;
-        let key_template = &info.key;
-        self.want = super::eval::Want::of(key_template.dtype, key_template.order, key_template.len);
-        if matches!(key_template.kind, Kind::Concat(_)) {
-            self.want.key = Some(Rc::new(key_template.clone()));
-        }
-        let mut element = self.dynamic_key(key)?;
-        self.check_argument(
-            &mut element.key,
-            key_template.dtype,
-            key_template.len,
-            key_template.order,
-        )?;
-        let mut data = data.cloned();
-        if let Some(data) = &mut data {
-            let template = info.data.clone().ok_or_else(|| {
-                Diagnostic::new(
-                    data.span,
-                    format!("`{}` is a set and has no values", set.value),
-                )
-            })?;
-            if let Kind::SetElem(element) = &mut data.kind {
-                *data = take(&mut element.key);
-            }
-            self.argument(data, template.dtype, template.len, template.order)?;
-        }
-        let stmts = stmts
-            .iter()
-            .map(|stmt| self.stateful(stmt))
-            .collect::<Result<Vec<_>>>()?;
-        if data.is_none() {
-            // The kernel must take a kind of set that packets can fill.
-            self.world
-                .mark_dynamic(self.family, &self.table, &set.value);
-        }
-        let (dtype, len, span) = (element.key.dtype, element.key.len, key.span);
-        let key = Expr::new(Kind::SetElem(Box::new(element)), dtype, Order::Invalid, len).at(span);
-        Ok(Stmt::Set(SetStmt {
-            op,
-            set: SetRef {
-                set: info,
-                elements: None,
-            },
-            key,
-            data,
-            stmts,
-        }))
     }
 
     fn payload_statement(&mut self, expr: &Expr, value: &Expr, span: Span) -> Result<Stmt> {
@@ -565,70 +348,4 @@ impl Eval<'_, '_> {
         }
         Ok(Stmt::Payload { expr, value: xor })
     }
-}
-
-fn log(words: &LogWords, span: Span) -> Result<Log> {
-    let by_group = words.group.is_some() || words.snaplen.is_some() || words.qthreshold.is_some();
-    const AUDIT: u32 = 8;
-    // NF_LOG_PREFIXLEN, with the NUL
-    const PREFIX: usize = 128;
-    if by_group && words.level.is_some() {
-        return Err(Diagnostic::new(
-            span,
-            "`level` and `group` exclude each other",
-        ));
-    }
-    if by_group && words.flags != 0 {
-        return Err(Diagnostic::new(
-            span,
-            "`flags` and `group` exclude each other",
-        ));
-    }
-    if words.level == Some(AUDIT) && (by_group || words.prefix.is_some() || words.flags != 0) {
-        return Err(Diagnostic::new(
-            span,
-            "`level audit` takes no other options",
-        ));
-    }
-    if let Some(prefix) = &words.prefix
-        && crate::model::text::to_bytes(&prefix.value).len() >= PREFIX
-    {
-        return Err(Diagnostic::new(
-            prefix.span,
-            format!("the prefix exceeds {} bytes", PREFIX - 1),
-        ));
-    }
-    Ok(Log {
-        prefix: words.prefix.as_ref().map(|prefix| prefix.value.clone()),
-        group: words.group,
-        snaplen: words.snaplen,
-        qthreshold: words.qthreshold,
-        level: words.level,
-        flags: words.flags,
-    })
-}
-
-/// A prefix where a range of values can stand.
-fn prefix_to_range(expr: &mut Expr) -> Result<()> {
-    let span = expr.span;
-    let Kind::Prefix(base, bits) = &mut expr.kind else {
-        return Ok(());
-    };
-    if base.as_value().is_none()
-        || base
-            .dtype
-            .root()
-            .is_none_or(|root| root.id != types::INTEGER.id)
-    {
-        return Err(Diagnostic::new(span, "no prefix can stand here"));
-    }
-    let rest = number::bitmask(base.len.saturating_sub(*bits));
-    let first = take(base);
-    let value = first.as_value().unwrap_or_default();
-    let mut last = first.clone();
-    last.kind = Kind::Value(value | rest);
-    let (dtype, order, len) = (first.dtype, first.order, first.len);
-    *expr = Expr::range(first, last).at(span);
-    (expr.dtype, expr.order, expr.len) = (dtype, order, len);
-    Ok(())
 }

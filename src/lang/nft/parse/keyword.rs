@@ -181,15 +181,19 @@ const SLOTS: usize = 2048;
 
 const fn hash(word: &[u8]) -> usize {
     let mut hash = 0x811c_9dc5u32;
-    let mut index = 0;
-    while index < word.len() {
-        hash = (hash ^ word[index] as u32).wrapping_mul(0x0100_0193);
-        index += 1;
+    let mut rest = word;
+    while let [byte, after @ ..] = rest {
+        hash = (hash ^ *byte as u32).wrapping_mul(0x0100_0193);
+        rest = after;
     }
     (hash ^ (hash >> 15)) as usize % SLOTS
 }
 
 /// Place in [`KEYWORDS`] plus one, by hash of the text; the next free slot where two meet.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "computed by the compiler, which refuses a place that is not there; `get` is not for constants"
+)]
 static INDEX: [u16; SLOTS] = {
     let mut slots = [0u16; SLOTS];
     let mut row = 0;
@@ -214,10 +218,10 @@ impl Kw {
             return Kw::None;
         }
         let mut slot = hash(word);
-        while let Some(row) = INDEX[slot].checked_sub(1) {
-            let (kw, text, _) = KEYWORDS[row as usize];
-            if text.as_bytes() == word {
-                return kw;
+        while let Some(row) = INDEX.get(slot).and_then(|place| place.checked_sub(1)) {
+            match KEYWORDS.get(usize::from(row)) {
+                Some((kw, text, _)) if text.as_bytes() == word => return *kw,
+                _ => {}
             }
             slot = (slot + 1) % SLOTS;
         }

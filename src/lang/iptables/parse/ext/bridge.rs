@@ -2,7 +2,7 @@
 
 use super::transport::icmp_type;
 use super::{Built, ExtensionKind, Spec, m, spec, t};
-use crate::lang::iptables::icmp::{ICMP, ICMP6, IGMP};
+use crate::lang::iptables::icmp::{ICMP, ICMP6, IGMP, IcmpName};
 use crate::lang::iptables::parse::Wrong;
 use crate::lang::iptables::parse::options::{Given, Options, mac, network};
 use crate::lang::iptables::rule::{Among, AmongSide, Part};
@@ -292,10 +292,7 @@ fn pair([low, high]: [u8; 2]) -> u16 {
 }
 
 /// A name, or ranges of types and codes: `3:4/0:1`
-fn types(
-    given: &Given,
-    names: &[crate::lang::iptables::icmp::IcmpName],
-) -> Result<([u8; 2], [u8; 2]), Wrong> {
+fn types(given: &Given, names: &[IcmpName]) -> Result<([u8; 2], [u8; 2]), Wrong> {
     let ranged = |text: &str| -> Result<[u8; 2], Wrong> {
         let one = Given {
             value: text.to_owned(),
@@ -313,52 +310,66 @@ fn types(
     Ok(([icmp.kind; 2], icmp.code))
 }
 
+/// An option of `ip` and `ip6` that is about no address; `name` is without that word. The bit that it sets.
+fn above(
+    o: &Options<'_>,
+    given: &Given,
+    name: &str,
+    icmp: &[IcmpName],
+    out: &mut EbtAbove,
+) -> Result<u8, Wrong> {
+    Ok(match name {
+        "tos" | "tclass" => {
+            let text = given
+                .value
+                .trim_start_matches("0x")
+                .trim_start_matches("0X");
+            let what = if name == "tos" { "no TOS" } else { "no class" };
+            out.class = u8::from_str_radix(text, 16).map_err(|_| given.wrong(what))?;
+            4
+        }
+        "protocol" => {
+            out.protocol = u8::try_from(o.protocol(given, &given.value)?).unwrap_or(0);
+            8
+        }
+        "source-port" => {
+            out.sport = o.ports(given)?;
+            0x10
+        }
+        "destination-port" => {
+            out.dport = o.ports(given)?;
+            0x20
+        }
+        "icmp-type" => {
+            let (kind, code) = types(given, icmp)?;
+            (out.sport[0], out.dport[0]) = (pair(kind), pair(code));
+            0x40
+        }
+        _ => {
+            let (kind, _) = types(given, IGMP)?;
+            out.sport[0] = pair(kind);
+            0x80
+        }
+    })
+}
+
 fn ip(o: &Options<'_>) -> Built {
     let mut out = EbtIp::zero();
     for given in &o.given {
-        let bit = match given.name {
-            "ip-source" => {
+        let bit = match given.name.trim_start_matches("ip-") {
+            "source" => {
                 (out.saddr, out.smsk) = net4(given)?;
                 1
             }
-            "ip-destination" => {
+            "destination" => {
                 (out.daddr, out.dmsk) = net4(given)?;
                 2
             }
-            "ip-tos" => {
-                let text = given
-                    .value
-                    .trim_start_matches("0x")
-                    .trim_start_matches("0X");
-                out.tos = u8::from_str_radix(text, 16).map_err(|_| given.wrong("no TOS"))?;
-                4
-            }
-            "ip-protocol" => {
-                out.protocol = u8::try_from(o.protocol(given, &given.value)?).unwrap_or(0);
-                8
-            }
-            "ip-source-port" => {
-                out.sport = o.ports(given)?;
-                0x10
-            }
-            "ip-destination-port" => {
-                out.dport = o.ports(given)?;
-                0x20
-            }
-            "ip-icmp-type" => {
-                let (kind, code) = types(given, ICMP)?;
-                (out.sport[0], out.dport[0]) = (pair(kind), pair(code));
-                0x40
-            }
-            _ => {
-                let (kind, _) = types(given, IGMP)?;
-                out.sport[0] = pair(kind);
-                0x80
-            }
+            name => above(o, given, name, ICMP, &mut out.above)?,
         };
-        out.bitmask |= bit;
+        out.above.bitmask |= bit;
         if given.inverted {
-            out.invflags |= bit;
+            out.above.invflags |= bit;
         }
     }
     Ok(Part::Known(X::EbtIp(out)))
@@ -371,44 +382,20 @@ fn ip6(o: &Options<'_>) -> Built {
             .ok_or_else(|| given.wrong(format!("`{}` is no address", given.value)))
     };
     for given in &o.given {
-        let bit = match given.name {
-            "ip6-source" => {
+        let bit = match given.name.trim_start_matches("ip6-") {
+            "source" => {
                 (out.saddr, out.smsk) = net(given)?;
                 1
             }
-            "ip6-destination" => {
+            "destination" => {
                 (out.daddr, out.dmsk) = net(given)?;
                 2
             }
-            "ip6-tclass" => {
-                let text = given
-                    .value
-                    .trim_start_matches("0x")
-                    .trim_start_matches("0X");
-                out.tclass = u8::from_str_radix(text, 16).map_err(|_| given.wrong("no class"))?;
-                4
-            }
-            "ip6-protocol" => {
-                out.protocol = u8::try_from(o.protocol(given, &given.value)?).unwrap_or(0);
-                8
-            }
-            "ip6-source-port" => {
-                out.sport = o.ports(given)?;
-                0x10
-            }
-            "ip6-destination-port" => {
-                out.dport = o.ports(given)?;
-                0x20
-            }
-            _ => {
-                let (kind, code) = types(given, ICMP6)?;
-                (out.sport[0], out.dport[0]) = (pair(kind), pair(code));
-                0x40
-            }
+            name => above(o, given, name, ICMP6, &mut out.above)?,
         };
-        out.bitmask |= bit;
+        out.above.bitmask |= bit;
         if given.inverted {
-            out.invflags |= bit;
+            out.above.invflags |= bit;
         }
     }
     Ok(Part::Known(X::EbtIp6(out)))

@@ -74,19 +74,19 @@ fn conntrack(o: &Options<'_>) -> Built {
                 2
             }
             "ctorigsrc" => {
-                (c.origsrc_addr, c.origsrc_mask) = o.host_mask(given)?;
+                (c.connection.origsrc_addr, c.connection.origsrc_mask) = o.host_mask(given)?;
                 4
             }
             "ctorigdst" => {
-                (c.origdst_addr, c.origdst_mask) = o.host_mask(given)?;
+                (c.connection.origdst_addr, c.connection.origdst_mask) = o.host_mask(given)?;
                 8
             }
             "ctreplsrc" => {
-                (c.replsrc_addr, c.replsrc_mask) = o.host_mask(given)?;
+                (c.connection.replsrc_addr, c.connection.replsrc_mask) = o.host_mask(given)?;
                 0x10
             }
             "ctrepldst" => {
-                (c.repldst_addr, c.repldst_mask) = o.host_mask(given)?;
+                (c.connection.repldst_addr, c.connection.repldst_mask) = o.host_mask(given)?;
                 0x20
             }
             "ctstatus" => {
@@ -98,7 +98,8 @@ fn conntrack(o: &Options<'_>) -> Built {
                 0x40
             }
             "ctexpire" => {
-                [c.expires_min, c.expires_max] = given.range(u64::from(u32::MAX))?;
+                [c.connection.expires_min, c.connection.expires_max] =
+                    given.range(u64::from(u32::MAX))?;
                 0x80
             }
             "ctorigsrcport" => {

@@ -1,16 +1,20 @@
 //! Matches on the packet's way through the machine, on sets, times and comments.
 
+mod policy;
+mod time;
+
 use super::{Built, Spec, m};
 use crate::lang::iptables::parse::Wrong;
 use crate::lang::iptables::parse::options::{Given, Options, mask};
 use crate::lang::iptables::rule::Part;
-use crate::lang::iptables::save::{ADDRESS_TYPES, WEEKDAYS};
+use crate::lang::iptables::save::ADDRESS_TYPES;
 use crate::model::xtables::Extension as X;
 use crate::model::xtables::Families::{Any, Inet};
-use crate::model::xtables::layout::{Field, Net16, Net32, Text};
+use crate::model::xtables::layout::{Field, Text};
 use crate::model::xtables::state::*;
-use chrono::NaiveDateTime;
+use policy::{ipvs, policy};
 use std::collections::BTreeMap;
+use time::time;
 
 pub const SPECS: &[Spec] = &[
     m("connmark", Inet, "mark!+", |o| {
@@ -224,9 +228,9 @@ fn socket(o: &Options<'_>) -> Built {
 }
 
 /// A user or group by name, or a range of numbers.
-fn ids(given: &Given, names: &BTreeMap<String, u32>) -> Result<[u32; 2], Wrong> {
-    if let Some(id) = names.get(&given.value) {
-        return Ok([*id, *id]);
+fn ids(given: &Given, look_up: Option<fn(&str) -> Option<u32>>) -> Result<[u32; 2], Wrong> {
+    if let Some(id) = look_up.and_then(|look_up| look_up(&given.value)) {
+        return Ok([id, id]);
     }
     let most = u64::from(u32::MAX) - 1;
     match given.value.split_once('-') {
@@ -246,11 +250,11 @@ fn owner(o: &Options<'_>) -> Built {
     for given in &o.given {
         let bit = match given.name {
             "uid-owner" => {
-                [out.uid_min, out.uid_max] = ids(given, &o.machine.users)?;
+                [out.uid_min, out.uid_max] = ids(given, o.machine.user)?;
                 1
             }
             "gid-owner" => {
-                [out.gid_min, out.gid_max] = ids(given, &o.machine.groups)?;
+                [out.gid_min, out.gid_max] = ids(given, o.machine.group)?;
                 2
             }
             "socket-exists" => 4,
@@ -286,156 +290,6 @@ fn cgroup(o: &Options<'_>) -> Built {
     Ok(Part::Known(X::Cgroup2(Box::new(out))))
 }
 
-fn ipvs(o: &Options<'_>) -> Built {
-    // XT_IPVS_IPVS_PROPERTY 1, PROTO 2, VADDR 4, VPORT 8, DIR 0x10, METHOD 0x20, VPORTCTL 0x40
-    let mut out = Ipvs::zero();
-    for given in &o.given {
-        let bit = match given.name {
-            "ipvs" => 1,
-            "vproto" => {
-                out.l4proto = u8::try_from(o.protocol(given, &given.value)?).unwrap_or(0);
-                2
-            }
-            "vaddr" => {
-                (out.vaddr, out.vmask) = o.host_mask(given)?;
-                4
-            }
-            "vport" => {
-                out.vport = Net16(o.port(given, &given.value)?);
-                8
-            }
-            "vdir" => {
-                if given.one_of(&["ORIGINAL", "REPLY"])? == 1 {
-                    out.invert |= 0x10;
-                }
-                0x10
-            }
-            "vmethod" => {
-                out.fwd_method = match given.one_of(&["GATE", "IPIP", "MASQ"])? {
-                    0 => 3,
-                    1 => 2,
-                    _ => 0,
-                };
-                0x20
-            }
-            _ => {
-                out.vportctl = Net16(o.port(given, &given.value)?);
-                0x40
-            }
-        };
-        out.bitmask |= bit;
-        if given.inverted {
-            out.invert |= bit;
-        }
-    }
-    match out.bitmask {
-        0 => return Err(o.wrong("one option is needed")),
-        1 => {}
-        _ => {
-            if out.invert & 1 != 0 {
-                return Err(o.wrong("! --ipvs excludes the other options"));
-            }
-            out.bitmask |= 1;
-        }
-    }
-    Ok(Part::Known(X::Ipvs(out)))
-}
-
-fn policy(o: &Options<'_>) -> Built {
-    let mut out = Policy::zero();
-    let mut place = 0;
-    for given in &o.given {
-        let full = || given.wrong("at most four elements");
-        let element = out.pol.get_mut(place).ok_or_else(full)?;
-        // reqid 1? the bits of match and invert: saddr, daddr, proto, mode, spi, reqid
-        let bit = match given.name {
-            "dir" => {
-                out.flags |= 1 << given.one_of(&["in", "out"])?;
-                continue;
-            }
-            "pol" => {
-                if given.one_of(&["ipsec", "none"])? == 1 {
-                    out.flags |= 4;
-                }
-                continue;
-            }
-            "strict" => {
-                out.flags |= 8;
-                continue;
-            }
-            "next" => {
-                if !o.has("strict") {
-                    return Err(given.wrong("only with --strict"));
-                }
-                place += 1;
-                if place == 4 {
-                    return Err(full());
-                }
-                continue;
-            }
-            "tunnel-src" => {
-                (element.saddr, element.smask) = o.host_mask(given)?;
-                1
-            }
-            "tunnel-dst" => {
-                (element.daddr, element.dmask) = o.host_mask(given)?;
-                2
-            }
-            "proto" => {
-                let proto = o.protocol(given, &given.value)?;
-                if ![50, 51, 108].contains(&proto) {
-                    return Err(given.wrong("esp, ah or ipcomp"));
-                }
-                element.proto = proto as u8;
-                4
-            }
-            "mode" => {
-                element.mode = match given.one_of(&["transport", "tunnel"])? {
-                    0 => 0,
-                    _ => 1,
-                };
-                8
-            }
-            "spi" => {
-                // The number stands there as it is in the machine.
-                element.spi = Net32(given.u32()?.to_be());
-                0x10
-            }
-            _ => {
-                element.reqid = given.u32()?;
-                0x20
-            }
-        };
-        if element.match_ & bit != 0 {
-            return Err(given.wrong("given twice"));
-        }
-        element.match_ |= bit;
-        if given.inverted {
-            element.invert |= bit;
-        }
-    }
-    if out.flags & 4 != 0 {
-        if out.flags & 8 != 0 || place != 0 {
-            return Err(o.wrong("--pol none has neither --strict nor elements"));
-        }
-    } else {
-        out.len = place as u16 + 1;
-    }
-    for element in out.pol.iter().take(usize::from(out.len)) {
-        if out.flags & 8 != 0 && element.match_ == 0 {
-            return Err(o.wrong("with --strict every element says something"));
-        }
-        let tunnel = element.mode == 1 && element.match_ & 8 != 0;
-        let transport = element.mode == 0;
-        let wrong_mode =
-            (tunnel && element.invert & 8 != 0) || (transport && element.invert & 8 == 0);
-        if element.match_ & 3 != 0 && wrong_mode {
-            return Err(o.wrong("--tunnel-src and --tunnel-dst need --mode tunnel"));
-        }
-    }
-    Ok(Part::Known(X::Policy(Box::new(out))))
-}
-
 fn osf(o: &Options<'_>) -> Built {
     o.protocols(&[6], "tcp")?;
     let given = o.need("genre")?;
@@ -463,92 +317,6 @@ fn comment(o: &Options<'_>) -> Built {
 fn nfacct(o: &Options<'_>) -> Built {
     let name = o.need("nfacct-name")?.text()?;
     Ok(Part::Known(X::Nfacct0(Nfacct { name, nfacct: 0 })))
-}
-
-/// `8:00` or `8:00:30`, in seconds.
-fn daytime(given: &Given) -> Result<u32, Wrong> {
-    let wrong = || given.wrong(format!("`{}` is no time of day", given.value));
-    let parts: Option<Vec<u32>> = given
-        .value
-        .split(':')
-        .map(|part| part.parse().ok())
-        .collect();
-    match parts.ok_or_else(wrong)?.as_slice() {
-        [h, m] if *h < 24 && *m < 60 => Ok(h * 3600 + m * 60),
-        [h, m, s] if *h < 24 && *m < 60 && *s < 60 => Ok(h * 3600 + m * 60 + s),
-        _ => Err(wrong()),
-    }
-}
-
-/// `2024`, `2024-01-31T08:00:00` and everything between, in UTC.
-fn date(given: &Given) -> Result<u32, Wrong> {
-    let wrong = || given.wrong(format!("`{}` is no date", given.value));
-    let (day, clock) = given.value.split_once('T').unwrap_or((&given.value, ""));
-    let mut day: Vec<String> = day.split('-').map(str::to_owned).collect();
-    let mut clock: Vec<String> = clock
-        .split(':')
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect();
-    day.resize(3, "1".to_owned());
-    clock.resize(3, "0".to_owned());
-    let text = format!("{} {}", day.join("-"), clock.join(":"));
-    let parsed = NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").map_err(|_| wrong())?;
-    u32::try_from(parsed.and_utc().timestamp()).map_err(|_| wrong())
-}
-
-fn time(o: &Options<'_>) -> Built {
-    let mut out = Time {
-        date_stop: i32::MAX as u32,
-        daytime_stop: 86_399,
-        monthdays_match: 0xffff_fffe,
-        weekdays_match: 0xfe,
-        ..Time::zero()
-    };
-    for given in &o.given {
-        match given.name {
-            "timestart" => out.daytime_start = daytime(given)?,
-            "timestop" => out.daytime_stop = daytime(given)?,
-            "datestart" => out.date_start = date(given)?,
-            "datestop" => out.date_stop = date(given)?,
-            "monthdays" => {
-                let mut days = 0;
-                for day in given.value.split(',') {
-                    let day: u32 = given.number(day, 1..=31)?;
-                    days |= 1 << day;
-                }
-                out.monthdays_match = if given.inverted {
-                    days ^ 0xffff_fffe
-                } else {
-                    days
-                };
-            }
-            "weekdays" => {
-                let mut days = 0;
-                for day in given.value.split(',') {
-                    let named = WEEKDAYS.iter().position(|name| {
-                        day.len() >= 2
-                            && day.get(..2).is_some_and(|two| {
-                                name.get(..2).is_some_and(|n| n.eq_ignore_ascii_case(two))
-                            })
-                    });
-                    let place = match named {
-                        Some(place) => place as u8 + 1,
-                        None => given.number(day, 1..=7)?,
-                    };
-                    days |= 1 << place;
-                }
-                out.weekdays_match = if given.inverted { days ^ 0xfe } else { days };
-            }
-            "kerneltz" => out.flags |= 1,
-            "contiguous" => out.flags |= 2,
-            _ => {}
-        }
-    }
-    if out.flags & 2 != 0 && out.daytime_start < out.daytime_stop {
-        return Err(o.wrong("--contiguous needs a time that goes over midnight"));
-    }
-    Ok(Part::Known(X::Time(out)))
 }
 
 /// A set by name with its directions.
