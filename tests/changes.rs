@@ -343,6 +343,70 @@ fn rules_are_moved_and_switched_off_with_their_counters() {
 }
 
 #[test]
+fn a_rule_goes_to_another_chain_as_it_is() {
+    in_namespace("pick", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("flush ruleset");
+        nft(&format!(
+            "{THREE}table ip t {{ chain d {{ accept; }}; chain empty {{ }}; }}\ntable ip u {{ chain x {{ }}; }}"
+        ));
+        pty.wait_text("echo-request");
+        // The first rule, with its counters and its set, behind the rule of d; the second one into the empty chain,
+        // where it is put before a new one.
+        pty.write("gM");
+        pty.wait_text("P puts #");
+        pty.write("hj\r");
+        pty.wait_text("ip t › d");
+        pty.write("P");
+        pty.wait_text("moved here");
+        pty.write("hj\r");
+        pty.wait_text("ip t › empty");
+        pty.write("a");
+        pty.wait_text("such as:");
+        pty.write("drop");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("± 2 pending");
+        pty.write("hkk\r");
+        pty.wait_text("ip t › c");
+        pty.write("gjM");
+        pty.wait_text("P puts #");
+        // Not into another table.
+        pty.write("hjjjj\r");
+        pty.wait_text("ip u › x");
+        pty.write("P");
+        pty.wait_text("rules move within their table");
+        pty.write("hkk\r");
+        pty.wait_text("ip t › empty");
+        pty.write("P");
+        pty.wait_text("± 3 pending");
+        pty.write("3c");
+        pty.wait_text("would be cut off");
+        pty.write("\r");
+        pty.wait_text("3 changes committed");
+        let now = ruleset();
+        let part = |from: &str| {
+            let (_, rest) = now.split_once(from).expect("a chain");
+            rest.split_once("\t}")
+                .expect("its end")
+                .0
+                .replace(['\t', '\n'], " ")
+        };
+        assert_eq!(
+            part("chain d {").trim(),
+            "accept  tcp dport { 22, 80 } counter packets 7 bytes 700 accept".replace("  ", "   ")
+        );
+        assert!(
+            part("chain empty {").contains("counter packets 5 bytes 500 accept comment \"dns\""),
+            "{now}"
+        );
+        assert!(part("chain empty {").contains("drop"), "{now}");
+        assert!(!part("chain c {").contains("dport"), "{now}");
+    });
+}
+
+#[test]
 fn a_rule_that_goes_back_where_it_was_is_no_change() {
     in_namespace("move-home", || {
         let directory = tempfile::tempdir().expect("a directory");

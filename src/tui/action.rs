@@ -191,6 +191,8 @@ actions! {
     AddBefore      "add-before"        "add before"     0 true  "write a new rule before this one";
     MoveUp         "move-up"           "move up"        0 true  "stage moving this rule over the one before it";
     MoveDown       "move-down"         "move down"      0 true  "stage moving this rule behind the one after it";
+    PickUp         "pick-up"           "pick up"        0 true  "pick this rule up, to put it into another chain of its table";
+    PutDown        "put-down"          "put here"      10 true  "stage moving the rule that is picked up behind this one";
     SwitchRule     "switch"            "off/on"        15 true  "stage switching this rule off, or on again; it stays where it is";
     EditTable      "edit-table"        "edit table"    0 true  "open the whole table in $EDITOR; what you change is staged";
     TurnPolicy     "policy"            "policy"        15 true  "stage the other policy for this chain: accept or drop";

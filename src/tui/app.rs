@@ -249,7 +249,8 @@ impl State {
                     || self.routes.is_editing(self.screen)
                     || self.flow.is_editing(self.screen)
                     || self.live.is_editing(self.screen)
-                    || (self.screen == Screen::Explore && self.explore.zoom)
+                    || (self.screen == Screen::Explore
+                        && (self.explore.zoom || self.explore.picked.is_some()))
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
@@ -298,6 +299,8 @@ impl State {
             | Action::AddBefore
             | Action::MoveUp
             | Action::MoveDown
+            | Action::PickUp
+            | Action::PutDown
             | Action::SwitchRule
             | Action::EditTable
             | Action::TurnPolicy
@@ -314,6 +317,8 @@ impl State {
             | Action::AddBefore
             | Action::MoveUp
             | Action::MoveDown
+            | Action::PickUp
+            | Action::PutDown
             | Action::SwitchRule
             | Action::EditTable
             | Action::TurnPolicy
@@ -562,6 +567,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Cancel => {
             if state.explore.zoom && state.screen == Screen::Explore {
                 screen::explore::update::perform(state, Action::Zoom, effects);
+            } else if state.screen == Screen::Explore && state.explore.picked.is_some() {
+                state.explore.picked = None;
             } else {
                 state.search = Search::default();
             }
