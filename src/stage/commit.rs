@@ -106,7 +106,7 @@ pub enum CommitError {
     Read(#[from] LoadError),
     /// About what was done beside the commands.
     #[error("{0}")]
-    Routes(String),
+    Beside(String),
     #[error("others change the same tables without a pause; nothing was changed")]
     Restless,
     /// What the commands were compiled for has changed: compile again.
@@ -161,40 +161,99 @@ const TRIES: usize = 20;
 
 /// Carry out `commands`, all or none of them.
 pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, CommitError> {
-    match carry_out(commands, None, options) {
+    match carry_out(commands, Beside::default(), options) {
         Ok(done) => Ok(done),
-        Err(RouteError::Commit(error)) => Err(error),
-        Err(RouteError::Refused(refused)) => {
-            // There were none.
-            Err(CommitError::Routes(refused.to_string()))
+        Err(BesideError::Commit(error)) => Err(error),
+        Err(BesideError::Refused(refused)) => {
+            // There was nothing.
+            Err(CommitError::Beside(refused.to_string()))
         }
     }
 }
 
-/// Carry out `commands` and changes of routes, all or none of them. rtnetlink has no transactions: the kernel has
-/// checked the commands when the routes are changed, and the routes are changed back when it refuses the commands
-/// all the same.
-pub fn run_with_routes(
+/// What is done beside the commands. Neither legacy tables nor rtnetlink have transactions: the kernel has checked
+/// the commands when these are done, and they are taken back when it refuses the commands all the same. The caller
+/// holds the lock of legacy tables since it read them for the plan.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    pub legacy: super::legacy::Plan,
+    pub routes: super::route::Plan,
+}
+
+impl Beside {
+    pub fn is_empty(&self) -> bool {
+        self.legacy.is_empty() && self.routes.changes.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.legacy.len() + self.routes.changes.len()
+    }
+
+    /// What takes it back.
+    fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        if !self.legacy.is_empty() {
+            steps.push(Step::Legacy(self.legacy.saved()));
+        }
+        if !self.routes.changes.is_empty() {
+            steps.push(Step::Routes(self.routes.before.clone()));
+        }
+        steps
+    }
+
+    /// All of it or nothing.
+    fn apply(self) -> Result<(), BesideRefused> {
+        super::legacy::apply(&self.legacy).map_err(BesideRefused::Legacy)?;
+        if self.routes.changes.is_empty() {
+            return Ok(());
+        }
+        let done = match self.legacy.is_empty() {
+            true => Vec::new(),
+            false => vec![Step::Legacy(self.legacy.saved())],
+        };
+        let applied = super::route::apply(self.routes, false);
+        applied.map(drop).map_err(|refused| BesideRefused::Routes {
+            refused,
+            left: Step::undo_all(&done).1,
+        })
+    }
+}
+
+/// What the kernel refused beside the commands; the rest was taken back.
+#[derive(Debug, Error)]
+pub enum BesideRefused {
+    #[error("{0}")]
+    Legacy(super::legacy::Refused),
+    #[error("{refused}{}", left.iter().map(|one| format!("; {one}")).collect::<String>())]
+    Routes {
+        refused: super::route::Refused,
+        /// What could not be taken back, a sentence each.
+        left: Vec<String>,
+    },
+}
+
+/// Carry out `commands` and what goes with them, all or nothing.
+pub fn run_with(
     commands: &[Command],
-    routes: super::route::Plan,
+    beside: Beside,
     options: &Options<'_>,
-) -> Result<Committed, RouteError> {
-    if routes.changes.is_empty() {
+) -> Result<Committed, BesideError> {
+    if beside.is_empty() {
         return Ok(run(commands, options)?);
     }
-    if commands.is_empty() {
-        return run_routes(routes, options);
-    }
     let mut options = options.clone();
-    options.steps.push(Step::Routes(routes.before.clone()));
-    carry_out(commands, Some(routes), &options)
+    options.steps.extend(beside.steps());
+    if commands.is_empty() {
+        return run_step(beside.len(), &options, || beside.apply());
+    }
+    carry_out(commands, beside, &options)
 }
 
 fn carry_out(
     commands: &[Command],
-    mut routes: Option<super::route::Plan>,
+    beside: Beside,
     options: &Options<'_>,
-) -> Result<Committed, RouteError> {
+) -> Result<Committed, BesideError> {
     let waits = options.confirm.is_some() || options.limited.is_some();
     if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
         return Err(CommitError::Window(Box::new(window)).into());
@@ -216,7 +275,8 @@ fn carry_out(
         scope = scope.narrowed(commands, &tables);
     }
     let compiled = options.compiled_at.is_some() && !options.check;
-    if compiled && !waits && routes.is_none() && adds_rules_only(commands, &scope) {
+    let mut beside = (!beside.is_empty()).then_some(beside);
+    if compiled && !waits && beside.is_none() && adds_rules_only(commands, &scope) {
         return Ok(add_rules(commands, &mut watch, &scope, options)?);
     }
     let mut before = watch.read(&scope).map_err(CommitError::from)?;
@@ -226,7 +286,7 @@ fn carry_out(
     {
         return Err(CommitError::Stale.into());
     }
-    if waits || options.check || routes.is_some() {
+    if waits || options.check || beside.is_some() {
         let check = kernel::Options {
             check: true,
             ..kernel::Options::default()
@@ -250,15 +310,12 @@ fn carry_out(
         error
     };
     // What was done beside the commands, when they come to nothing.
-    let mut beside = Vec::new();
-    let fail = |error: CommitError, beside: &[Step]| {
-        let mut left = Vec::new();
-        for step in beside.iter().rev() {
-            left.extend(step.undo().1);
-        }
+    let mut made = Vec::new();
+    let fail = |error: CommitError, made: &[Step]| {
+        let left = Step::undo_all(made).1;
         match left.is_empty() {
-            true => RouteError::from(cancel(error)),
-            false => cancel(CommitError::Routes(format!(
+            true => BesideError::from(cancel(error)),
+            false => cancel(CommitError::Beside(format!(
                 "{error}; what was done beside it could not be taken back: {}",
                 left.join("; ")
             )))
@@ -269,18 +326,18 @@ fn carry_out(
         fault::point("program:before-guard");
         let guard = match stand_by(options, &scope, &before, entry) {
             Ok(guard) => guard,
-            Err(error) => return Err(fail(error.into(), &beside)),
+            Err(error) => return Err(fail(error.into(), &made)),
         };
-        if let Some(plan) = routes.take() {
-            let step = Step::Routes(plan.before.clone());
-            if let Err(refused) = super::route::apply(plan, false) {
+        if let Some(beside) = beside.take() {
+            let steps = beside.steps();
+            if let Err(refused) = beside.apply() {
                 if let Some(guard) = guard {
                     guard.refused();
                 }
                 forget(entry);
                 return Err(StepError::Refused(refused));
             }
-            beside.push(step);
+            made = steps;
         }
         fault::point("program:before-commit");
         match restore::pinned(&mut watch, &scope, commands, true) {
@@ -299,14 +356,10 @@ fn carry_out(
                     before.clone()
                 });
                 let fate = if waits { Fate::Waiting } else { Fate::Kept };
+                let mut steps = options.steps.clone();
+                steps.iter_mut().for_each(Step::done);
                 let written = entry.map(|entry| {
-                    journal::finish(
-                        entry,
-                        outcome.generation,
-                        fate,
-                        (&before, &after),
-                        &options.steps,
-                    )
+                    journal::finish(entry, outcome.generation, fate, (&before, &after), &steps)
                 });
                 if let Some(Err(error)) = written {
                     warnings.push(format!("the journal was not written: {error}"));
@@ -326,22 +379,21 @@ fn carry_out(
                     guard.refused();
                 }
                 if !matches!(error, Refused::Moved) {
-                    return Err(fail(refused(error), &beside));
+                    return Err(fail(refused(error), &made));
                 }
                 let seen = before;
                 before = watch
                     .read(&scope)
-                    .map_err(|error| fail(error.into(), &beside))?;
-                unmoved(commands, options, &scope, &before)
-                    .map_err(|error| fail(error, &beside))?;
+                    .map_err(|error| fail(error.into(), &made))?;
+                unmoved(commands, options, &scope, &before).map_err(|error| fail(error, &made))?;
                 if options.compiled_at.is_some() && !plan::diff(&seen, &before).commands.is_empty()
                 {
-                    return Err(fail(CommitError::Stale, &beside));
+                    return Err(fail(CommitError::Stale, &made));
                 }
             }
         }
     }
-    Err(fail(CommitError::Restless, &beside))
+    Err(fail(CommitError::Restless, &made))
 }
 
 /// Whether all that the commands do is undone by deleting the rules that they make.
@@ -422,6 +474,7 @@ pub enum StepError<E> {
     Refused(E),
 }
 
+pub type BesideError = StepError<BesideRefused>;
 pub type RouteError = StepError<super::route::Refused>;
 pub type IpSetError = StepError<super::ipset::Refused>;
 pub type LegacyError = StepError<super::legacy::Refused>;
@@ -432,8 +485,8 @@ pub fn run_routes(
     plan: super::route::Plan,
     options: &Options<'_>,
 ) -> Result<Committed, RouteError> {
-    let (count, step) = (plan.changes.len(), Step::Routes(plan.before.clone()));
-    run_step(count, step, options, || {
+    let options = with_step(options, Step::Routes(plan.before.clone()));
+    run_step(plan.changes.len(), &options, || {
         super::route::apply(plan, false).map(drop)
     })
 }
@@ -444,8 +497,8 @@ pub fn run_legacy(
     plan: &super::legacy::Plan,
     options: &Options<'_>,
 ) -> Result<Committed, LegacyError> {
-    let step = Step::Legacy(plan.saved());
-    run_step(plan.len(), step, options, || super::legacy::apply(plan))
+    let options = with_step(options, Step::Legacy(plan.saved()));
+    run_step(plan.len(), &options, || super::legacy::apply(plan))
 }
 
 /// Change ipsets, all changes or none, likewise.
@@ -454,16 +507,23 @@ pub fn run_ipsets(
     saved: super::ipset::Saved,
     options: &Options<'_>,
 ) -> Result<Committed, IpSetError> {
-    let step = Step::IpSets(saved.clone());
-    run_step(changes.len(), step, options, || {
+    let options = with_step(options, Step::IpSets(saved.clone()));
+    run_step(changes.len(), &options, || {
         super::ipset::apply(changes, &saved)
     })
 }
 
-/// Do something that is no transaction of nf_tables: `step` takes it back, `apply` does it or leaves all as it was.
+fn with_step<'r>(options: &Options<'r>, step: Step) -> Options<'r> {
+    Options {
+        steps: vec![step],
+        ..options.clone()
+    }
+}
+
+/// Do something that is no transaction of nf_tables: the steps of `options` take it back, `apply` does it or leaves
+/// all as it was.
 fn run_step<E>(
     count: usize,
-    step: Step,
     options: &Options<'_>,
     apply: impl FnOnce() -> Result<(), E>,
 ) -> Result<Committed, StepError<E>> {
@@ -476,10 +536,7 @@ fn run_step<E>(
     }
     // No table of the ruleset is touched.
     let scope = Scope::of(&[], &[]);
-    let mut options = Options {
-        steps: vec![step],
-        ..options.clone()
-    };
+    let mut options = options.clone();
     done.entry = begin(count, &options, &scope, &mut done.warnings);
     fault::point("program:before-guard");
     let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
