@@ -19,13 +19,15 @@ pub fn stage(picture: &mut Snapshot, file: Option<&Path>) -> anyhow::Result<()> 
                 "nothing is staged in this network namespace; stage changes in hookscope, or name a text: --staged=FILE"
             );
         };
-        picture.ruleset = changes::staged(&picture.ruleset, &edits).map_err(|wrong| {
+        let unfit = |wrong: Vec<changes::Wrong>| {
             let lines: Vec<String> = wrong.into_iter().map(|one| one.message).collect();
             anyhow!(
                 "what is staged does not fit this ruleset: {}",
                 lines.join("; ")
             )
-        })?;
+        };
+        picture.ruleset = changes::staged(&picture.ruleset, &edits).map_err(unfit)?;
+        picture.legacy = changes::staged_legacy(&picture.legacy, &edits).map_err(unfit)?;
         return Ok(());
     };
     let text = super::trace::read(file)?;

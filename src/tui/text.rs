@@ -2,11 +2,11 @@
 
 use crate::kernel::nf_tables::decode;
 use crate::lang::english;
-use crate::lang::iptables::save::Context;
 use crate::lang::iptables::{self, from_nft};
 use crate::lang::nft::delinearize::{self, TableView};
 use crate::lang::nft::facts;
 use crate::model::{Chain, ElementList, Family, Name, Names, Rule, Set, Table};
+use crate::stage::change::is_iptables;
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,15 +68,7 @@ impl Printer {
         if !self.iptables {
             return None;
         }
-        let table = &self.view.table;
-        let read = from_nft::rule(table, rule).ok()?;
-        let cx = Context {
-            family: table.family,
-            names: &self.names,
-        };
-        let mut text = String::new();
-        iptables::print::rule(&read, &cx, &mut text);
-        Some(text.trim_start().to_owned())
+        iptables::print::text(&self.view.table, &self.names, rule)
     }
 
     /// The rule in the language that it was written in, unless `nft` is asked for.
@@ -95,8 +87,12 @@ impl Printer {
         text
     }
 
-    /// The rule without counters and other state: what a change of it starts from.
+    /// The rule in its language without counters and other state: what a change of it starts from.
     pub fn rule_stateless(&self, rule: Rule<'_>) -> String {
+        // A rule of iptables without any condition and target has no words at all.
+        if let Some(own) = self.iptables(rule).filter(|own| is_iptables(own)) {
+            return own;
+        }
         facts::rule_text_stateless(&self.view, &self.names, rule)
     }
 

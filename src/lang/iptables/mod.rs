@@ -6,6 +6,7 @@
 
 pub mod as_nft;
 pub mod builtin;
+pub mod complete;
 pub mod format;
 pub mod from_legacy;
 pub mod from_nft;

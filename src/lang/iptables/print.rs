@@ -1,13 +1,14 @@
 //! Tables and rules as `iptables-save`, `ip6tables-save`, `arptables-save` and `ebtables-save` print them.
 
 use super::format::{self, w};
+use super::from_nft;
 use super::rule::{Among, AmongSide, Chain, NftLog, Part, Rule, Table, Target};
 use super::save::{self, Context};
-use crate::model::Family;
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::{
     ArpHeader, BridgeHeader, Device, Header, Ip6Header, IpHeader, LegacyVerdict,
 };
+use crate::model::{self, Family, Names};
 use std::io::{self, Write};
 
 /// What is printed besides the rules.
@@ -80,6 +81,24 @@ fn declaration(family: Family, chain: &Chain, out: &mut String) {
     if matches!(family, Family::Ip | Family::Ip6) {
         w!(out, " [{}:{}]", counters.packets, counters.bytes);
     }
+}
+
+/// A rule of a table of nf_tables (or of a legacy table that is shown as one) as `iptables -S` prints it, without
+/// `-A CHAIN`; nothing where iptables has no words for it.
+pub fn text(table: &model::Table, names: &Names, rule: model::Rule<'_>) -> Option<String> {
+    let read = from_nft::rule(table, rule).ok()?;
+    let cx = Context {
+        family: table.family,
+        names,
+    };
+    Some(words(&read, &cx))
+}
+
+/// A rule as `iptables -S` prints it, without `-A CHAIN`.
+pub fn words(read: &Rule, cx: &Context<'_>) -> String {
+    let mut text = String::new();
+    rule(read, cx, &mut text);
+    text.trim_start().to_owned()
 }
 
 /// A rule without its chain: a space, then words.

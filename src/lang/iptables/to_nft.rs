@@ -10,6 +10,7 @@ use super::rule::{Rule, Table};
 use crate::model::command::{Command, Key, Make, NewRule, NewTable, Place, RuleBody, Take, What};
 use crate::model::expression::Counter;
 use crate::model::ruleset::{BaseChain, Policy, RuleList, chain_flags};
+use crate::model::set::{Element, Set};
 use crate::model::xtables::rule::LegacyVerdict;
 use crate::model::{self, Chain, Family, Name};
 pub use encode::{Encoded, rule};
@@ -33,6 +34,17 @@ fn chain(name: &str, base: Option<(&BuiltinChain, Policy, Option<Counter>)>) -> 
         rules: RuleList::default(),
         raw: Vec::new(),
     }
+}
+
+/// What makes a set that a rule needs.
+pub fn set(set: Set, elements: Vec<Element>) -> [What; 2] {
+    let name = set.name.clone();
+    let elements = What::MakeElements {
+        set: name,
+        make: Make::Add,
+        elements,
+    };
+    [What::MakeSet(Make::Add, Box::new(set)), elements]
 }
 
 /// The commands that make a table what a text says, given the table as it is now.
@@ -103,14 +115,8 @@ pub fn table(
     }
     let mut add = |chain: &Name, one: &Rule| {
         let encoded = rule(one, next_set);
-        for (set, elements) in encoded.sets {
-            let set_name = set.name.clone();
-            push(What::MakeSet(Make::Add, Box::new(set)));
-            push(What::MakeElements {
-                set: set_name,
-                make: Make::Add,
-                elements,
-            });
+        for (made, elements) in encoded.sets {
+            set(made, elements).into_iter().for_each(&mut push);
         }
         push(What::MakeRule(NewRule {
             chain: chain.clone(),

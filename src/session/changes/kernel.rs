@@ -2,14 +2,16 @@
 
 use super::text::{Text, read};
 use super::verify::{for_moves, verify};
-use super::{Done, Problem, Wrong, routes};
+use super::{Done, Problem, Wrong, iptables, legacy, routes};
 use crate::kernel::netlink::KernelError;
 use crate::lang::nft::syntax::Span;
 use crate::model::{Family, Name, Names, Ruleset};
 use crate::session::compile::{self, Failure};
 use crate::stage::carry::carry;
 use crate::stage::change::Edit;
-use crate::stage::commit::{self, CommitError, Committed, Hold, Options, RouteError};
+use crate::stage::commit::{
+    self, Beside, BesideError, BesideRefused, CommitError, Committed, Hold, Options,
+};
 use crate::stage::difference::difference;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,9 +60,11 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
     for _ in 0..TRIES {
         let (text, script) = read(edits).map_err(Problem::Changes)?;
         let routing = routes::prepare(edits, names)?;
+        let replacing = legacy::prepare(edits, names)?;
         // First of all: a rule that is another one now must be told as that, not as a mistake in a text.
         let tables: BTreeSet<(Family, Name)> = edits
             .iter()
+            .filter(|edit| edit.is_of_ruleset())
             .flat_map(Edit::points_at)
             .map(|rule| (rule.chain.family, rule.chain.table.clone()))
             .collect();
@@ -83,8 +87,10 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
             .map(|span| text.change(*span))
             .collect();
         let spans = compiled.spans;
+        let (commands, owner) = iptables::translate(edits, compiled.commands, owner, &ruleset)
+            .map_err(Problem::Changes)?;
         let with_sets = for_moves(&ruleset, edits).map_err(unreadable)?;
-        let (commands, owner) = carry(edits, compiled.commands, owner, &with_sets);
+        let (commands, owner) = carry(edits, commands, owner, &with_sets);
         // Places within a change are known while each of its commands is where it was written.
         let spans = (spans.len() == commands.len()).then_some(spans);
         let place = Places {
@@ -98,20 +104,32 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
         };
         let done = if options.check {
             routing.rehearse()?;
-            commit::run(&commands, &options).map_err(RouteError::from)
+            commit::run(&commands, &options).map_err(BesideError::from)
         } else {
-            commit::run_with_routes(&commands, routing.plan.clone(), &options)
+            let beside = Beside {
+                legacy: replacing.plan.clone(),
+                routes: routing.plan.clone(),
+            };
+            commit::run_with(&commands, beside, &options)
         };
         match done {
             Ok(done) => return Ok(done),
-            Err(RouteError::Commit(CommitError::Moved(moved))) => {
+            Err(BesideError::Commit(CommitError::Moved(moved))) => {
                 if reviewed.is_some() {
                     let theirs = difference(&moved.reviewed, &moved.seen, names);
                     return Err(Problem::Theirs(theirs));
                 }
             }
-            Err(RouteError::Commit(error)) => return Err(refused(error, &place)),
-            Err(RouteError::Refused(error)) => return Err(routing.refused(&error, true)),
+            Err(BesideError::Commit(error)) => return Err(refused(error, &place)),
+            Err(BesideError::Refused(error)) => {
+                return Err(match &error {
+                    BesideRefused::Legacy(refused) => replacing.refused(refused),
+                    BesideRefused::Routes { refused, left } if left.is_empty() => {
+                        routing.refused(refused, true)
+                    }
+                    BesideRefused::Routes { .. } => Problem::Other(error.to_string()),
+                });
+            }
         }
     }
     Err(Problem::Other(

@@ -3,8 +3,10 @@
 //! May use `stage`, `kernel`, `lang`, `model`. [`look`] needs no kernel; [`check`], [`commit`] and the rest block
 //! and belong on threads of their own.
 
+mod iptables;
 pub mod kept;
 mod kernel;
+mod legacy;
 mod past;
 mod routes;
 pub mod severed;
@@ -14,6 +16,7 @@ mod verify;
 pub mod whole;
 
 pub use kernel::{check, commit};
+pub use legacy::{alone, staged_legacy};
 pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
 pub use staged::staged;
 pub use text::look;

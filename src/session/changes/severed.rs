@@ -6,6 +6,7 @@ use crate::flow::words::Words;
 use crate::flow::{Simulator, World};
 use crate::lang::conntrack;
 use crate::model::command::Command;
+use crate::model::xtables::rule::LegacyTable;
 use crate::model::{Ruleset, Snapshot};
 use crate::session::{snapshot, ssh};
 use crate::stage::change::Edit;
@@ -33,17 +34,19 @@ const TOLD: usize = 50;
 pub fn by_commands(commands: &[Command]) -> Result<Severed, String> {
     let taken = take()?;
     let after = staged::staged(&taken.ruleset, commands).map_err(|error| error.to_string())?;
-    Ok(compare(&taken, &after))
+    Ok(compare(&taken, &after, &taken.legacy))
 }
 
 /// By the changes of a set.
 pub fn by_edits(edits: &[Edit]) -> Result<Severed, String> {
     let taken = take()?;
-    let after = super::staged(&taken.ruleset, edits).map_err(|wrong| {
+    let first = |wrong: Vec<super::Wrong>| {
         let first = wrong.into_iter().next();
         first.map_or_else(String::new, |one| one.message)
-    })?;
-    let mut severed = compare(&taken, &after);
+    };
+    let after = super::staged(&taken.ruleset, edits).map_err(first)?;
+    let legacy = super::staged_legacy(&taken.legacy, edits).map_err(first)?;
+    let mut severed = compare(&taken, &after, &legacy);
     if edits.iter().any(Edit::is_route) {
         severed.unseen.push("the changes of routes".into());
     }
@@ -54,7 +57,7 @@ fn take() -> Result<Snapshot, String> {
     snapshot::take(None).map_err(|error| format!("cannot read what decides about packets: {error}"))
 }
 
-fn compare(taken: &Snapshot, after: &Ruleset) -> Severed {
+fn compare(taken: &Snapshot, after: &Ruleset, legacy: &[LegacyTable]) -> Severed {
     let world = World {
         ruleset: &taken.ruleset,
         network: &taken.network,
@@ -68,6 +71,7 @@ fn compare(taken: &Snapshot, after: &Ruleset) -> Severed {
     let before_world = Simulator::new(world);
     let after_world = Simulator::new(World {
         ruleset: after,
+        legacy,
         ..world
     });
     let cuts = cut(

@@ -1,7 +1,7 @@
 //! The ruleset with the changes made, without asking the kernel. Pure.
 
-use super::Wrong;
 use super::text::read;
+use super::{Wrong, iptables, legacy};
 use crate::lang::nft::compile as compiler;
 use crate::model::{Elements, Family, Ruleset};
 use crate::session::resolve::Machine;
@@ -23,8 +23,10 @@ pub fn staged(ruleset: &Ruleset, edits: &[Edit]) -> Result<Ruleset, Vec<Wrong>> 
     let compiled = compiler::compile(script.commands, ruleset, &Machine::new(), &elements)
         .map_err(|diagnostics| text.all_wrong(diagnostics))?;
     let owner = compiled.spans.iter().map(|span| text.change(*span));
-    let (commands, owner) = carry(edits, compiled.commands, owner.collect(), ruleset);
-    stage::staged::staged(ruleset, &commands).map_err(|error| {
+    let (commands, owner) =
+        iptables::translate(edits, compiled.commands, owner.collect(), ruleset)?;
+    let (commands, owner) = carry(edits, commands, owner, ruleset);
+    let staged = stage::staged::staged(ruleset, &commands).map_err(|error| {
         vec![Wrong {
             change: owner.get(error.command).copied().unwrap_or_default(),
             span: 0..0,
@@ -32,5 +34,8 @@ pub fn staged(ruleset: &Ruleset, edits: &[Edit]) -> Result<Ruleset, Vec<Wrong>> 
             help: None,
             moved: None,
         }]
-    })
+    })?;
+    let mut staged = staged;
+    legacy::shown(&mut staged, edits)?;
+    Ok(staged)
 }

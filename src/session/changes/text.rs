@@ -1,6 +1,6 @@
 //! The changes as one text of the nft language, and what can be said about it without asking the kernel. Pure.
 
-use super::{Wrong, routes};
+use super::{Wrong, iptables, legacy, routes};
 use crate::lang::nft::compile as compiler;
 use crate::lang::nft::syntax::{Diagnostic, Span};
 use crate::model::network::Link;
@@ -21,7 +21,7 @@ impl Text {
     fn of<'e>(edits: impl Iterator<Item = (usize, &'e Edit)>) -> Text {
         let mut text = String::new();
         let mut starts = Vec::new();
-        for (place, edit) in edits.filter(|(_, edit)| !edit.is_route()) {
+        for (place, edit) in edits.filter(|(_, edit)| edit.is_of_ruleset()) {
             starts.push((place, text.len()));
             text.push_str(&edit.source());
             text.push('\n');
@@ -78,7 +78,7 @@ pub(super) fn read(edits: &[Edit]) -> Result<(Text, Script), Vec<Wrong>> {
     for (place, edit) in edits
         .iter()
         .enumerate()
-        .filter(|(_, edit)| !edit.is_route())
+        .filter(|(_, edit)| edit.is_of_ruleset())
     {
         let alone = Text::of([(place, edit)].into_iter());
         match compile::parse("change", alone.text.clone(), Vec::new()) {
@@ -123,10 +123,15 @@ pub fn look(ruleset: &Ruleset, edits: &[Edit], links: &[Link], names: &Names) ->
             _ => Ok(Arc::default()),
         }
     };
-    match compiler::compile(script.commands, ruleset, &Machine::new(), &elements) {
-        Ok(_) => Vec::new(),
-        Err(diagnostics) => text.all_wrong(diagnostics),
-    }
+    let compiled = match compiler::compile(script.commands, ruleset, &Machine::new(), &elements) {
+        Ok(compiled) => compiled,
+        Err(diagnostics) => return text.all_wrong(diagnostics),
+    };
+    let owner = compiled.spans.iter().map(|span| text.change(*span));
+    let read = iptables::translate(edits, compiled.commands, owner.collect(), ruleset);
+    let legacy = legacy::shown(&mut Ruleset::clone(ruleset), edits);
+    let mistakes = [read.err(), legacy.err()];
+    mistakes.into_iter().flatten().flatten().collect()
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::{Moved, Problem, Wrong};
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::dump;
+use crate::lang::iptables::print;
 use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
-use crate::model::{Elements, Family, Name, Names, Ruleset, Table};
-use crate::stage::change::{Edit, RuleRef};
+use crate::model::{Elements, Family, Name, Names, Rule, Ruleset, Table};
+use crate::stage::change::{Edit, RuleRef, is_iptables};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub(super) fn verify(edits: &[Edit], ruleset: &Ruleset, names: &Names) -> Result
     let mut wrong = Vec::new();
     let mut last: Option<(Family, Name, TableView)> = None;
     let rules = edits.iter().enumerate();
+    // Those of legacy tables are compared when these are read.
+    let rules = rules.filter(|(_, edit)| edit.is_of_ruleset());
     let rules =
         rules.flat_map(|(place, edit)| edit.points_at().map(move |rule| (place, edit, rule)));
     for (place, edit, rule) in rules {
@@ -39,25 +42,10 @@ pub(super) fn verify(edits: &[Edit], ruleset: &Ruleset, names: &Names) -> Result
             .find(|chain| chain.name == rule.chain.name);
         let now = chain
             .and_then(|chain| chain.rules.get(chain.rules.index_of(rule.handle)?))
-            .map(|now| facts::rule_text_stateless(view, names, now));
+            .map(|now| said(view, names, now, &rule.text));
         match now {
             None => wrong.push(gone(place, edit, rule)),
-            Some(now) if now != rule.text => wrong.push(Wrong {
-                change: place,
-                span: 0..edit.lead().trim_end().len(),
-                message: format!(
-                    "rule #{} was changed by somebody; it says now: {now}",
-                    rule.handle
-                ),
-                help: Some(
-                    "look at it; remove this change, or make it for the rule as it is now".into(),
-                ),
-                moved: Some(Moved {
-                    handle: rule.handle,
-                    was: rule.text.clone(),
-                    now: Some(now),
-                }),
-            }),
+            Some(now) if now != rule.text => wrong.push(another(place, edit, rule, now)),
             Some(_) => {}
         }
     }
@@ -68,7 +56,34 @@ pub(super) fn verify(edits: &[Edit], ruleset: &Ruleset, names: &Names) -> Result
     }
 }
 
-fn gone(place: usize, edit: &Edit, rule: &RuleRef) -> Wrong {
+/// The rule in the language in which it was written down.
+fn said(view: &TableView, names: &Names, now: Rule<'_>, was: &str) -> String {
+    let own = match is_iptables(was) {
+        true => print::text(&view.table, names, now),
+        false => None,
+    };
+    own.unwrap_or_else(|| facts::rule_text_stateless(view, names, now))
+}
+
+/// A rule that says something else than when the change of it was made.
+pub(super) fn another(place: usize, edit: &Edit, rule: &RuleRef, now: String) -> Wrong {
+    Wrong {
+        change: place,
+        span: 0..edit.lead().trim_end().len(),
+        message: format!(
+            "rule #{} was changed by somebody; it says now: {now}",
+            rule.handle
+        ),
+        help: Some("look at it; remove this change, or make it for the rule as it is now".into()),
+        moved: Some(Moved {
+            handle: rule.handle,
+            was: rule.text.clone(),
+            now: Some(now),
+        }),
+    }
+}
+
+pub(super) fn gone(place: usize, edit: &Edit, rule: &RuleRef) -> Wrong {
     Wrong {
         change: place,
         span: 0..edit.lead().trim_end().len(),

@@ -1,6 +1,11 @@
 //! One change: what it is about, and the command of the nft language that carries it out. Pure.
+//!
+//! Rules of iptables are written in its own language: in tables of nf_tables they take the place of a rule that
+//! stands for them; in legacy tables (`ip filter (legacy)`) a rule's handle is its number in its chain, and the
+//! command is one of `iptables-legacy`.
 
 use super::disable;
+use crate::model::ruleset::LEGACY;
 use crate::model::{Family, Name, Policy};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +22,27 @@ impl Place {
     pub fn words(&self) -> String {
         format!("{} {} {}", self.family, self.table, self.name)
     }
+
+    /// The name of a table of the legacy backend.
+    pub fn legacy(&self) -> Option<&str> {
+        self.table.strip_suffix(LEGACY)
+    }
+
+    /// A command of the legacy backend, as far as the chain.
+    fn legacy_command(&self, table: &str, action: &str) -> String {
+        let program = match self.family {
+            Family::Ip6 => "ip6tables",
+            Family::Arp => "arptables",
+            Family::Bridge => "ebtables",
+            _ => "iptables",
+        };
+        format!("{program}-legacy -t {table} {action} {}", self.name)
+    }
+}
+
+/// Whether a rule is written in the iptables language: only there it begins with an option.
+pub fn is_iptables(rule: &str) -> bool {
+    rule.trim_start_matches('!').trim_start().starts_with('-')
 }
 
 /// A rule of the kernel, and what it said when the change was made.
@@ -24,7 +50,7 @@ impl Place {
 pub struct RuleRef {
     pub chain: Place,
     pub handle: u64,
-    /// Without counters and other state.
+    /// Without counters and other state; a rule of iptables in its language.
     pub text: String,
 }
 
@@ -100,6 +126,14 @@ pub fn policy_word(policy: Policy) -> &'static str {
 impl Anchor {
     /// The command that puts a rule there, but for the rule.
     fn lead(&self) -> String {
+        if let Some(table) = self.chain().legacy() {
+            let command = |action| self.chain().legacy_command(table, action);
+            return match self {
+                Anchor::Before(rule) => format!("{} {} ", command("-I"), rule.handle),
+                Anchor::After(rule) => format!("{} {} ", command("-I"), rule.handle + 1),
+                Anchor::End(_) => format!("{} ", command("-A")),
+            };
+        }
         let chain = self.chain().words();
         match self {
             Anchor::Before(rule) => format!("insert rule {chain} handle {} ", rule.handle),
@@ -132,6 +166,9 @@ const PLACEHOLDER: &str = "continue";
 impl Edit {
     /// What stands before the text that a person writes, in the command.
     pub fn lead(&self) -> String {
+        if let Some(lead) = self.legacy_lead() {
+            return lead;
+        }
         match self {
             Edit::AddRule { at, .. } => at.lead(),
             Edit::MoveRule { rule, to } => {
@@ -155,6 +192,25 @@ impl Edit {
             Edit::DeleteElement { set, .. } => format!("delete element {} {{ ", set.words()),
             Edit::Command { .. } | Edit::Route { .. } => String::new(),
         }
+    }
+
+    /// The same for a change of a legacy table.
+    fn legacy_lead(&self) -> Option<String> {
+        let place = self.place()?;
+        let table = place.legacy()?;
+        let command = |action| place.legacy_command(table, action);
+        Some(match self {
+            Edit::AddRule { at, .. } => at.lead(),
+            Edit::MoveRule { rule, to } => {
+                format!("{} {}\n{}", command("-D"), rule.handle, to.lead())
+            }
+            Edit::ReplaceRule { rule, .. } => format!("{} {} ", command("-R"), rule.handle),
+            Edit::DeleteRule { rule } => format!("{} {}", command("-D"), rule.handle),
+            Edit::SetPolicy { to, .. } => {
+                format!("{} {}", command("-P"), policy_word(*to).to_uppercase())
+            }
+            _ => return None,
+        })
     }
 
     /// What a person writes or wrote.
@@ -186,7 +242,7 @@ impl Edit {
         edit
     }
 
-    /// Commands in the nft language; for a route, in the words of `ip -batch`.
+    /// Commands in the nft language; for a route, in the words of `ip -batch`; for a legacy table, of iptables.
     pub fn command(&self) -> String {
         let tail = match self {
             Edit::AddElement { .. } | Edit::DeleteElement { .. } => " }",
@@ -196,12 +252,37 @@ impl Edit {
     }
 
     /// What is compiled. A rule that is moved goes as the bytes that it is: its text, which no language may be able
-    /// to take back, is not read.
+    /// to take back, is not read. One in the iptables language is read by itself.
     pub fn source(&self) -> String {
         match self {
             Edit::MoveRule { .. } => format!("{}{PLACEHOLDER}", self.lead()),
+            _ if self.iptables_rule().is_some() => format!("{}{PLACEHOLDER}", self.lead()),
             _ => self.command(),
         }
+    }
+
+    /// The rule in the iptables language that it puts into a table of nf_tables, and its chain.
+    pub fn iptables_rule(&self) -> Option<(&str, &Place)> {
+        let place = self.place()?;
+        match self {
+            Edit::AddRule { text, .. } | Edit::ReplaceRule { text, .. }
+                if is_iptables(text) && place.legacy().is_none() =>
+            {
+                Some((text, place))
+            }
+            _ => None,
+        }
+    }
+
+    /// The legacy table that it changes.
+    pub fn legacy_table(&self) -> Option<(Family, &str)> {
+        let place = self.place()?;
+        Some((place.family, place.legacy()?))
+    }
+
+    /// Whether it is about what nf_tables holds.
+    pub fn is_of_ruleset(&self) -> bool {
+        !self.is_route() && self.legacy_table().is_none()
     }
 
     /// Whether it is about routing, not about the ruleset.

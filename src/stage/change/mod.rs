@@ -9,7 +9,7 @@ mod edit;
 mod lines;
 mod set;
 
-pub use edit::{Anchor, Edit, Place, RuleRef, policy_word};
+pub use edit::{Anchor, Edit, Place, RuleRef, is_iptables, policy_word};
 pub use lines::{Line, lines};
 pub use set::{Change, ChangeSet};
 
@@ -84,6 +84,59 @@ mod tests {
                 "add chain ip t c { policy drop; }",
                 "add element ip t c { 1.2.3.4 }",
                 "delete element ip t c { 1.2.3.4 }",
+            ]
+        );
+    }
+
+    #[test]
+    fn rules_of_iptables_are_told_from_those_of_nft() {
+        for text in ["-p tcp -j ACCEPT", "! -i lo -j DROP", "--jump ACCEPT"] {
+            assert!(is_iptables(text), "{text}");
+        }
+        assert!(!is_iptables("tcp dport 22 accept") && !is_iptables(""));
+        let edit = add(Anchor::After(rule(7)), "-j DROP");
+        assert_eq!(edit.source(), "add rule ip t c handle 7 continue");
+        assert_eq!(edit.iptables_rule(), Some(("-j DROP", &chain())));
+    }
+
+    #[test]
+    fn changes_of_legacy_tables_are_commands_of_iptables() {
+        let chain = Place {
+            family: Family::Ip6,
+            table: "filter (legacy)".into(),
+            name: "INPUT".into(),
+        };
+        let rule = RuleRef {
+            chain: chain.clone(),
+            handle: 3,
+            text: "-j ACCEPT".into(),
+        };
+        let to = Anchor::After(RuleRef {
+            handle: 5,
+            ..rule.clone()
+        });
+        let edits = [
+            add(Anchor::Before(rule.clone()), "-j DROP"),
+            add(Anchor::End(chain.clone()), "-j DROP"),
+            Edit::DeleteRule { rule: rule.clone() },
+            Edit::MoveRule { rule, to },
+            Edit::SetPolicy {
+                chain,
+                from: Policy::Accept,
+                to: Policy::Drop,
+            },
+        ];
+        assert!(edits.iter().all(|edit| !edit.is_of_ruleset()));
+        let commands: Vec<String> = edits.iter().map(Edit::command).collect();
+        let lead = "ip6tables-legacy -t filter";
+        assert_eq!(
+            commands,
+            [
+                format!("{lead} -I INPUT 3 -j DROP"),
+                format!("{lead} -A INPUT -j DROP"),
+                format!("{lead} -D INPUT 3"),
+                format!("{lead} -D INPUT 3\n{lead} -I INPUT 6 -j ACCEPT"),
+                format!("{lead} -P INPUT DROP"),
             ]
         );
     }

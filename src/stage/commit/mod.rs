@@ -12,13 +12,15 @@
 //! commit is tried again for the new generation as long as the tables of the commands are what they were.
 
 mod additions;
+mod beside;
 mod prepare;
 mod reviewed;
 mod step;
 
+pub use beside::{Beside, BesideRefused};
 pub use reviewed::ThreeWay;
 pub use step::{
-    IpSetError, LegacyError, RouteError, StepError, run_ipsets, run_legacy, run_routes,
+    BesideError, IpSetError, LegacyError, RouteError, StepError, run_ipsets, run_legacy, run_routes,
 };
 
 use super::guard::{self, Guard, GuardError, Pending, restore};
@@ -36,6 +38,7 @@ use additions::{add_rules, adds_rules_only};
 use prepare::{begin, forget, stand_by};
 use reviewed::unmoved;
 use std::time::Duration;
+use step::run_step;
 use thiserror::Error;
 
 /// What becomes of an unconfirmed commit when the program that made it ends.
@@ -115,7 +118,7 @@ pub enum CommitError {
     Read(#[from] LoadError),
     /// About what was done beside the commands.
     #[error("{0}")]
-    Routes(String),
+    Beside(String),
     #[error("others change the same tables without a pause; nothing was changed")]
     Restless,
     /// What the commands were compiled for has changed: compile again.
@@ -160,40 +163,38 @@ const TRIES: usize = 20;
 
 /// Carry out `commands`, all or none of them.
 pub fn run(commands: &[Command], options: &Options<'_>) -> Result<Committed, CommitError> {
-    match carry_out(commands, None, options) {
+    match carry_out(commands, Beside::default(), options) {
         Ok(done) => Ok(done),
-        Err(RouteError::Commit(error)) => Err(error),
-        Err(RouteError::Refused(refused)) => {
-            // There were none.
-            Err(CommitError::Routes(refused.to_string()))
+        Err(BesideError::Commit(error)) => Err(error),
+        Err(BesideError::Refused(refused)) => {
+            // There was nothing.
+            Err(CommitError::Beside(refused.to_string()))
         }
     }
 }
 
-/// Carry out `commands` and changes of routes, all or none of them. rtnetlink has no transactions: the kernel has
-/// checked the commands when the routes are changed, and the routes are changed back when it refuses the commands
-/// all the same.
-pub fn run_with_routes(
+/// Carry out `commands` and what goes with them, all or nothing.
+pub fn run_with(
     commands: &[Command],
-    routes: super::route::Plan,
+    beside: Beside,
     options: &Options<'_>,
-) -> Result<Committed, RouteError> {
-    if routes.changes.is_empty() {
+) -> Result<Committed, BesideError> {
+    if beside.is_empty() {
         return Ok(run(commands, options)?);
     }
-    if commands.is_empty() {
-        return run_routes(routes, options);
-    }
     let mut options = options.clone();
-    options.steps.push(Step::Routes(routes.before.clone()));
-    carry_out(commands, Some(routes), &options)
+    options.steps.extend(beside.steps());
+    if commands.is_empty() {
+        return run_step(beside.len(), &options, || beside.apply());
+    }
+    carry_out(commands, beside, &options)
 }
 
 fn carry_out(
     commands: &[Command],
-    mut routes: Option<super::route::Plan>,
+    beside: Beside,
     options: &Options<'_>,
-) -> Result<Committed, RouteError> {
+) -> Result<Committed, BesideError> {
     let waits = options.confirm.is_some() || options.limited.is_some();
     if let Some(window) = guard::pending().into_iter().find(|one| !one.limited) {
         return Err(CommitError::Window(Box::new(window)).into());
@@ -215,7 +216,8 @@ fn carry_out(
         scope = scope.narrowed(commands, &tables);
     }
     let compiled = options.compiled_at.is_some() && !options.check;
-    if compiled && !waits && routes.is_none() && adds_rules_only(commands, &scope) {
+    let mut beside = (!beside.is_empty()).then_some(beside);
+    if compiled && !waits && beside.is_none() && adds_rules_only(commands, &scope) {
         return Ok(add_rules(commands, &mut watch, &scope, options)?);
     }
     let mut before = watch.read(&scope).map_err(CommitError::from)?;
@@ -225,7 +227,7 @@ fn carry_out(
     {
         return Err(CommitError::Stale.into());
     }
-    if waits || options.check || routes.is_some() {
+    if waits || options.check || beside.is_some() {
         let check = kernel::Options {
             check: true,
             ..kernel::Options::default()
@@ -249,15 +251,12 @@ fn carry_out(
         error
     };
     // What was done beside the commands, when they come to nothing.
-    let mut beside = Vec::new();
-    let fail = |error: CommitError, beside: &[Step]| {
-        let mut left = Vec::new();
-        for step in beside.iter().rev() {
-            left.extend(step.undo().1);
-        }
+    let mut made = Vec::new();
+    let fail = |error: CommitError, made: &[Step]| {
+        let left = Step::undo_all(made).1;
         match left.is_empty() {
-            true => RouteError::from(cancel(error)),
-            false => cancel(CommitError::Routes(format!(
+            true => BesideError::from(cancel(error)),
+            false => cancel(CommitError::Beside(format!(
                 "{error}; what was done beside it could not be taken back: {}",
                 left.join("; ")
             )))
@@ -268,18 +267,18 @@ fn carry_out(
         fault::point("program:before-guard");
         let guard = match stand_by(options, &scope, &before, entry) {
             Ok(guard) => guard,
-            Err(error) => return Err(fail(error.into(), &beside)),
+            Err(error) => return Err(fail(error.into(), &made)),
         };
-        if let Some(plan) = routes.take() {
-            let step = Step::Routes(plan.before.clone());
-            if let Err(refused) = super::route::apply(plan, false) {
+        if let Some(beside) = beside.take() {
+            let steps = beside.steps();
+            if let Err(refused) = beside.apply() {
                 if let Some(guard) = guard {
                     guard.refused();
                 }
                 forget(entry);
                 return Err(StepError::Refused(refused));
             }
-            beside.push(step);
+            made = steps;
         }
         fault::point("program:before-commit");
         match restore::pinned(&mut watch, &scope, commands, true) {
@@ -298,14 +297,10 @@ fn carry_out(
                     before.clone()
                 });
                 let fate = if waits { Fate::Waiting } else { Fate::Kept };
+                let mut steps = options.steps.clone();
+                steps.iter_mut().for_each(Step::done);
                 let written = entry.map(|entry| {
-                    journal::finish(
-                        entry,
-                        outcome.generation,
-                        fate,
-                        (&before, &after),
-                        &options.steps,
-                    )
+                    journal::finish(entry, outcome.generation, fate, (&before, &after), &steps)
                 });
                 if let Some(Err(error)) = written {
                     warnings.push(format!("the journal was not written: {error}"));
@@ -325,20 +320,19 @@ fn carry_out(
                     guard.refused();
                 }
                 if !matches!(error, Refused::Moved) {
-                    return Err(fail(refused(error), &beside));
+                    return Err(fail(refused(error), &made));
                 }
                 let seen = before;
                 before = watch
                     .read(&scope)
-                    .map_err(|error| fail(error.into(), &beside))?;
-                unmoved(commands, options, &scope, &before)
-                    .map_err(|error| fail(error, &beside))?;
+                    .map_err(|error| fail(error.into(), &made))?;
+                unmoved(commands, options, &scope, &before).map_err(|error| fail(error, &made))?;
                 if options.compiled_at.is_some() && !plan::diff(&seen, &before).commands.is_empty()
                 {
-                    return Err(fail(CommitError::Stale, &beside));
+                    return Err(fail(CommitError::Stale, &made));
                 }
             }
         }
     }
-    Err(fail(CommitError::Restless, &beside))
+    Err(fail(CommitError::Restless, &made))
 }

@@ -2,7 +2,7 @@
 //! tables, ipsets.
 
 use super::prepare::{begin, forget, stand_by};
-use super::{CommitError, Committed, Hold, Options};
+use super::{BesideRefused, CommitError, Committed, Hold, Options};
 use crate::model::Ruleset;
 use crate::model::ipset::IpSetChange;
 use crate::stage::journal::{self, Fate};
@@ -19,6 +19,7 @@ pub enum StepError<E> {
     Refused(E),
 }
 
+pub type BesideError = StepError<BesideRefused>;
 pub type RouteError = StepError<route::Refused>;
 pub type IpSetError = StepError<ipset::Refused>;
 pub type LegacyError = StepError<legacy::Refused>;
@@ -26,15 +27,17 @@ pub type LegacyError = StepError<legacy::Refused>;
 /// Carry out changes of routes, policy rules, neighbours and next hops, all or none of them, under the same guard
 /// and into the same journal as commits of the ruleset.
 pub fn run_routes(plan: route::Plan, options: &Options<'_>) -> Result<Committed, RouteError> {
-    let (count, step) = (plan.changes.len(), Step::Routes(plan.before.clone()));
-    run_step(count, step, options, || route::apply(plan, false).map(drop))
+    let options = with_step(options, Step::Routes(plan.before.clone()));
+    run_step(plan.changes.len(), &options, || {
+        route::apply(plan, false).map(drop)
+    })
 }
 
 /// Replace legacy tables, all or none of them, likewise. The caller holds the lock of legacy tables since it read
 /// them for the plan.
 pub fn run_legacy(plan: &legacy::Plan, options: &Options<'_>) -> Result<Committed, LegacyError> {
-    let step = Step::Legacy(plan.saved());
-    run_step(plan.len(), step, options, || legacy::apply(plan))
+    let options = with_step(options, Step::Legacy(plan.saved()));
+    run_step(plan.len(), &options, || legacy::apply(plan))
 }
 
 /// Change ipsets, all changes or none, likewise.
@@ -43,16 +46,21 @@ pub fn run_ipsets(
     saved: ipset::Saved,
     options: &Options<'_>,
 ) -> Result<Committed, IpSetError> {
-    let step = Step::IpSets(saved.clone());
-    run_step(changes.len(), step, options, || {
-        ipset::apply(changes, &saved)
-    })
+    let options = with_step(options, Step::IpSets(saved.clone()));
+    run_step(changes.len(), &options, || ipset::apply(changes, &saved))
 }
 
-/// Do something that is no transaction of nf_tables: `step` takes it back, `apply` does it or leaves all as it was.
-fn run_step<E>(
+fn with_step<'r>(options: &Options<'r>, step: Step) -> Options<'r> {
+    Options {
+        steps: vec![step],
+        ..options.clone()
+    }
+}
+
+/// Do something that is no transaction of nf_tables: the steps of `options` take it back, `apply` does it or leaves
+/// all as it was.
+pub(super) fn run_step<E>(
     count: usize,
-    step: Step,
     options: &Options<'_>,
     apply: impl FnOnce() -> Result<(), E>,
 ) -> Result<Committed, StepError<E>> {
@@ -65,10 +73,7 @@ fn run_step<E>(
     }
     // No table of the ruleset is touched.
     let scope = Scope::of(&[], &[]);
-    let mut options = Options {
-        steps: vec![step],
-        ..options.clone()
-    };
+    let mut options = options.clone();
     done.entry = begin(count, &options, &scope, &mut done.warnings);
     fault::point("program:before-guard");
     let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)

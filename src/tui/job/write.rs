@@ -1,13 +1,15 @@
 //! What helps somebody who writes a change: what is wrong with it, how it reads in English, what could come next.
 
 use crate::lang::english;
+use crate::lang::iptables::complete::{self as own, Names as Named};
+use crate::lang::iptables::from_nft;
 use crate::lang::nft::complete::{self, Candidate, Mode};
 use crate::lang::nft::delinearize::TableView;
 use crate::model::{Ruleset, Table};
 use crate::session::Picture;
 use crate::session::changes::{self, Wrong};
 use crate::session::resolve::Machine;
-use crate::stage::change::{Edit, Place};
+use crate::stage::change::{Edit, Place, is_iptables};
 use std::sync::Arc;
 
 /// Words that are offered.
@@ -18,6 +20,8 @@ pub struct Advice {
     pub wrong: Vec<Wrong>,
     /// The rule as a sentence, when it can be read.
     pub english: Option<String>,
+    /// What a person should know before it is staged.
+    pub note: Option<String>,
     /// Places are bytes of what the person writes.
     pub words: Vec<Candidate>,
 }
@@ -36,29 +40,54 @@ pub fn advise(picture: &Picture, edits: &[Edit], cursor: usize) -> Advice {
         Edit::ReplaceRule { rule, .. } => Some(&rule.chain),
         _ => None,
     };
-    let english = english
-        .filter(|_| wrong.is_empty())
-        .and_then(|chain| sentence(picture, edits, chain));
+    let place = english.filter(|_| wrong.is_empty());
+    let (english, note) = match place.and_then(|place| made(picture, edits, place)) {
+        Some((english, note)) => (Some(english), note),
+        None => (None, None),
+    };
     Advice {
         wrong,
         english,
+        note,
         words: words(picture, edit, cursor),
     }
 }
 
-/// The rule that the last edit makes, as a sentence.
-fn sentence(picture: &Picture, edits: &[Edit], place: &Place) -> Option<String> {
+/// The rule that the last edit makes, as a sentence; and whether iptables loses it.
+fn made(picture: &Picture, edits: &[Edit], place: &Place) -> Option<(String, Option<String>)> {
+    if place.legacy().is_some() {
+        let table = changes::alone(&picture.ruleset, edits.last()?, &picture.names)?;
+        let rule = table.chain(&place.name)?.rules.get(0)?;
+        let view = TableView::new(&table);
+        return Some((english::rule(&view, &picture.names, rule), None));
+    }
     let staged = changes::staged(&picture.ruleset, edits).ok()?;
     let table = staged.tables.iter().find(|one| is_of(one, place))?;
     let chain = table.chain(&place.name)?;
     // What is new has the highest handle.
     let rule = chain.rules.iter().max_by_key(|rule| rule.handle)?;
     let view = TableView::new(table);
-    Some(english::rule(&view, &picture.names, rule))
+    let sentence = english::rule(&view, &picture.names, rule);
+    let note = match from_nft::rule(table, rule) {
+        Err(why) if from_nft::is_of_iptables(table) => Some(format!(
+            "iptables could not show this table any more: it has no words for the rule ({why})"
+        )),
+        _ => None,
+    };
+    Some((sentence, note))
 }
 
 fn is_of(table: &Table, place: &Place) -> bool {
     table.family == place.family && table.name == place.table
+}
+
+/// Those that a rule is likely to name; all others can be written as well.
+fn protocols(picture: &Picture) -> Vec<String> {
+    const USUAL: [&str; 7] = ["tcp", "udp", "icmp", "icmpv6", "sctp", "esp", "ah"];
+    let mut names: Vec<String> = USUAL.map(str::to_owned).to_vec();
+    let others = picture.names.protocols.values().cloned();
+    names.extend(others.filter(|name| !USUAL.contains(&name.as_str())));
+    names
 }
 
 /// What could stand at the cursor.
@@ -74,6 +103,7 @@ fn words(picture: &Picture, edit: &Edit, cursor: usize) -> Vec<Candidate> {
     let tables: Vec<&Arc<Table>> = ruleset
         .tables
         .iter()
+        .chain(&ruleset.legacy)
         .filter(|table| place.is_none_or(|place| is_of(table, place)))
         .collect();
     let all = |of: &dyn Fn(&Table) -> Vec<String>| -> Vec<String> {
@@ -114,6 +144,21 @@ fn words(picture: &Picture, edit: &Edit, cursor: usize) -> Vec<Candidate> {
         .map(|link| link.name.to_string())
         .collect();
     let services = Machine::new().service_names();
+    if let Some(place) = place.filter(|_| mode == Mode::Rule)
+        && tables.iter().any(|table| from_nft::is_of_iptables(table))
+        && (edit.text().trim().is_empty() || is_iptables(edit.text()))
+    {
+        let names = Named {
+            chains: &chains,
+            interfaces: &interfaces,
+            services: &services,
+            protocols: &protocols(picture),
+            sets: &picture.names.ipsets.values().cloned().collect::<Vec<_>>(),
+        };
+        let mut words = own::complete(edit.text(), cursor, place.family, &names);
+        words.truncate(OFFERED);
+        return words;
+    }
     let names = complete::Names {
         tables: &table_names,
         chains: &chains,

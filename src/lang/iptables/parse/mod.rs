@@ -3,7 +3,7 @@
 //! Every mistake says where it stands. The extensions' options are in `ext`, one function per extension.
 
 pub mod ext;
-mod header;
+pub mod header;
 pub mod options;
 mod rule;
 pub mod words;

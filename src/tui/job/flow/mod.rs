@@ -158,7 +158,7 @@ pub fn run(ask: &Ask) -> Seen {
 }
 
 fn after(ask: &Ask, question: &Question) -> Path {
-    let ruleset: Ruleset = changes::staged(&ask.beside.ruleset, &ask.edits).map_err(|wrong| {
+    let unfit = |wrong: Vec<changes::Wrong>| {
         let first = wrong.first().map(|one| one.message.as_str());
         Wrong {
             option: None,
@@ -167,9 +167,12 @@ fn after(ask: &Ask, question: &Question) -> Path {
                 first.unwrap_or("they do not fit the ruleset")
             ),
         }
-    })?;
+    };
+    let ruleset: Ruleset = changes::staged(&ask.beside.ruleset, &ask.edits).map_err(unfit)?;
+    let legacy = changes::staged_legacy(&ask.beside.legacy, &ask.edits).map_err(unfit)?;
     let mut world = ask.beside.world(&ask.network);
     world.ruleset = &ruleset;
+    world.legacy = &legacy;
     let simulator = Simulator::new(world);
     let words = Words::new(&simulator, &ruleset, &ask.names);
     trace(&simulator, &words, question, basis(ask, true))

@@ -7,6 +7,8 @@ mod render;
 pub use render::render;
 
 use super::Overlay;
+use crate::lang::iptables::from_nft;
+use crate::model::Ruleset;
 use crate::session::changes::Wrong;
 use crate::stage::change::Edit;
 use crate::tui::action::Action;
@@ -18,6 +20,42 @@ use crate::tui::screen::changes;
 use complete::Completion;
 use crossterm::event::{KeyCode, KeyModifiers};
 use ratatui_textarea::{CursorMove, Input, Key as AreaKey, TextArea};
+
+/// What a rule is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    /// Not a rule, or one of a table that iptables has nothing to do with.
+    Nft,
+    /// A table of iptables-nft: nf_tables holds it, and iptables must be able to show it.
+    IptablesNft,
+    Legacy,
+}
+
+impl Language {
+    fn of(edit: &Edit, ruleset: Option<&Ruleset>) -> Language {
+        let rule = matches!(edit, Edit::AddRule { .. } | Edit::ReplaceRule { .. });
+        let Some(place) = edit.place().filter(|_| rule) else {
+            return Language::Nft;
+        };
+        if place.legacy().is_some() {
+            return Language::Legacy;
+        }
+        let table = ruleset.and_then(|ruleset| ruleset.table(place.family, &place.table));
+        match table.is_some_and(|table| from_nft::is_of_iptables(table)) {
+            true => Language::IptablesNft,
+            false => Language::Nft,
+        }
+    }
+
+    /// In words, for the frame of the editor.
+    fn words(self) -> &'static str {
+        match self {
+            Language::Nft => "nft syntax",
+            Language::IptablesNft => "iptables syntax (nft works as far as iptables has words)",
+            Language::Legacy => "iptables syntax (legacy backend)",
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub struct Editor {
@@ -31,6 +69,10 @@ pub struct Editor {
     wrong: Vec<Wrong>,
     /// How the rule reads, when it can be read.
     english: Option<String>,
+    /// What a person should know before it is staged.
+    note: Option<String>,
+    /// Which language the table of the rule needs.
+    language: Language,
     completion: Completion,
     ticket: u64,
     /// Nothing is known about the text as it is now.
@@ -77,6 +119,7 @@ impl Editor {
         }
         self.completion.offer(advice.words);
         self.english = advice.english;
+        self.note = advice.note;
         self.looking = false;
         if !self.is_changed() {
             self.wrong.clear();
@@ -105,6 +148,7 @@ pub fn open(state: &mut State, edit: Edit, id: Option<u64>, effects: &mut Vec<Ef
         state.notify(Level::Warning, text);
         return;
     }
+    let language = Language::of(&edit, state.ruleset().as_deref());
     let mut area = TextArea::new(text.split('\n').map(str::to_string).collect());
     area.move_cursor(CursorMove::Bottom);
     area.move_cursor(CursorMove::End);
@@ -115,6 +159,8 @@ pub fn open(state: &mut State, edit: Edit, id: Option<u64>, effects: &mut Vec<Ef
         original: text,
         wrong: Vec::new(),
         english: None,
+        note: None,
+        language,
         completion: Completion::default(),
         ticket: 0,
         looking: false,
@@ -188,6 +234,7 @@ fn changed(state: &mut State, effects: &mut Vec<Effect>) {
         // Nothing written yet, or what is there already.
         editor.wrong.clear();
         editor.english = None;
+        editor.note = None;
     }
     let cursor = editor.cursor_byte();
     let own = editor.edit.with_text(&text);

@@ -1,6 +1,6 @@
 //! Drawing the editor: the text with its mistake under it, how it reads, and the words that could come next.
 
-use super::Editor;
+use super::{Editor, Language};
 use crate::lang::nft::complete::What;
 use crate::stage::change::Edit;
 use crate::tui::app::State;
@@ -58,7 +58,12 @@ pub fn render(state: &State, editor: &Editor, frame: &mut Frame<'_>) {
         }
         _ => "⏎ stage · ⇥ complete · ^Z undo · esc give up",
     };
-    let inner = paint::window(frame, theme, area, &editor.edit.title(), foot);
+    let rule = matches!(editor.edit, Edit::AddRule { .. } | Edit::ReplaceRule { .. });
+    let title = match rule {
+        true => format!("{} · {}", editor.edit.title(), editor.language.words()),
+        false => editor.edit.title(),
+    };
+    let inner = paint::window(frame, theme, area, &title, foot);
     let head = match &editor.edit {
         Edit::Command { .. } => "commands of the nft language, one per line".to_string(),
         Edit::Route { .. } => {
@@ -192,7 +197,8 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
             }
             Edit::Command { .. } => "such as: add chain ip filter extra",
             Edit::Route { .. } => "such as: route add 192.0.2.0/24 via 198.51.100.1 dev eth0",
-            _ => "such as: tcp dport 22 ct state new accept",
+            _ if editor.language == Language::Nft => "such as: tcp dport 22 ct state new accept",
+            _ => "such as: -p tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT",
         };
         say("·", example, Meaning::Dim);
     } else if text == editor.original {
@@ -207,6 +213,9 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
         );
         if let Some(english) = &editor.english {
             say("·", &clean(english), Meaning::Dim);
+        }
+        if let Some(note) = &editor.note {
+            say("!", &clean(note), Meaning::Warning);
         }
     }
     said.extend(words(state, editor, columns));

@@ -1,9 +1,9 @@
 //! What happens to the change set.
 
 use super::{Busy, Verdict, Waiting};
-use crate::session::Source;
 use crate::session::boot::Saved;
 use crate::session::changes::{Problem, Window, Wrong};
+use crate::session::{Command, Source};
 use crate::stage::change::Edit;
 use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State};
@@ -325,6 +325,18 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     ) {
         // There may be more of it now.
         state.changes.history_asked = None;
+    }
+    let done = matches!(
+        reply,
+        Reply::Committed { outcome: Ok(_), .. } | Reply::RolledBack(Ok(_))
+    );
+    if done
+        && state
+            .ruleset()
+            .is_some_and(|ruleset| !ruleset.legacy.is_empty())
+    {
+        // Nobody tells of changes of legacy tables.
+        effects.push(Effect::Send(Command::Reload));
     }
     match reply {
         Reply::Beside(_) => {}

@@ -16,7 +16,9 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
         Action::MoveUp | Action::MoveDown => {
             state.explore.sort == Sort::Place && (rule.is_some() || new_rule(state).is_some())
         }
-        Action::SwitchRule => rule.is_some_and(|(table, ..)| !table.is_iptables()),
+        Action::SwitchRule => rule.is_some_and(|(table, ..)| {
+            !table.is_iptables() && !ruleset.is_legacy(table.family, &table.name)
+        }),
         _ => false,
     }
 }

@@ -183,7 +183,7 @@ fn rule_lines(
         None => wrapped(state, &clean(&text), columns),
     };
     if picture.ruleset.is_legacy(table.family, &table.name) {
-        let how = "by `hookscope apply --format iptables --backend legacy`";
+        let how = "with its whole table: the kernel replaces legacy tables in one piece";
         lines.extend(told(state, "changed", how, columns));
     }
     for (address, name) in services::names(state, &text) {

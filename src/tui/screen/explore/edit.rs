@@ -148,12 +148,6 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
     if !changes::update::can_change(state) {
         return false;
     }
-    // Legacy tables are replaced as a whole, by `hookscope apply --backend legacy`.
-    if let Content::Rules(table, _) = state.explore.content(ruleset)
-        && ruleset.is_legacy(table.family, &table.name)
-    {
-        return false;
-    }
     let rules = matches!(state.explore.content(ruleset), Content::Rules(..));
     let in_list = state.explore.focus != Pane::Tree;
     if action == Action::EditTable {

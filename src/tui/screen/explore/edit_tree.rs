@@ -12,19 +12,20 @@ use crate::tui::screen::changes;
 
 /// The node under the cursor of the tree.
 fn item<'r>(state: &State, ruleset: &'r Ruleset) -> Option<Item<'r>> {
-    state
-        .explore
-        .tree
-        .selected
-        .as_ref()?
-        .locate(ruleset)?
-        .item(ruleset)
+    let node = state.explore.tree.selected.as_ref()?;
+    let legacy = |(family, table): (Family, &Name)| ruleset.is_legacy(family, table);
+    if node.table().is_some_and(legacy) {
+        // Its chains are made and taken away by `hookscope apply --backend legacy`.
+        return None;
+    }
+    node.locate(ruleset)?.item(ruleset)
 }
 
-/// The table of what is on the screen.
+/// The table of what is on the screen; a legacy one has no text of the nft language.
 pub fn table(state: &State) -> Option<(Family, Name)> {
     let (family, table) = state.explore.tree.selected.as_ref()?.table()?;
-    Some((family, table.clone()))
+    let legacy = state.ruleset()?.is_legacy(family, table);
+    (!legacy).then(|| (family, table.clone()))
 }
 
 /// What a person begins with.
