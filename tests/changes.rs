@@ -90,11 +90,21 @@ fn what_is_staged_by_keys_is_what_the_kernel_gets() {
         pty.write("v");
         pty.wait_text("the kernel takes them");
         assert_eq!(ruleset(), OLD, "validating changes nothing");
-        pty.write("c");
-        pty.wait_text("Commit?");
+        pty.write("cr");
+        pty.wait_text("because:");
+        pty.write("ticket 42\r");
+        pty.wait_text("because: ticket 42");
         pty.write("\r");
         pty.wait_text("3 changes committed");
         assert_eq!(ruleset(), NEW);
+        let journal = directory.path().join("state").display().to_string();
+        let told = std::process::Command::new(BINARY)
+            .arg("history")
+            .env("HOOKSCOPE_JOURNAL_DIR", journal)
+            .output()
+            .expect("it runs");
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains("ticket 42"), "{told}");
         pty.write("1");
         pty.wait_text("tcp dport 2222 accept");
         // The journal has it, and takes it back.

@@ -209,7 +209,8 @@ actions! {
     UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
     Boot           "next-boot"         "next boot"     18 true  "what the next boot loads, and how what runs differs from it";
     SaveBoot       "save-boot"         "save"           3 false "write what runs where the next boot loads it from; the old file is kept";
-    ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
+    ToggleWindow   "confirm-window"    "how long"       3 false "with a confirm window, for a limited time, or for good";
+    Reason         "reason"            "reason"         4 false "write why, for the journal";
     Complete       "complete"          "complete"       3 false "put the word that fits here, or the next of them";
     CompleteBack   "complete-back"     "word before"    0 false "put the word before this one of those that fit here";
     NewLine        "new-line"          "new line"       0 false "begin a new line";

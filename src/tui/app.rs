@@ -524,6 +524,8 @@ fn paste(state: &mut State, text: &str, effects: &mut Vec<Effect>) {
     if let Some(Overlay::Finder(finder)) = &mut state.overlay {
         finder.input.paste(text);
         overlay::finder::changed(state, effects);
+    } else if let Some(Overlay::Ask(_)) = &state.overlay {
+        overlay::ask::paste(state, text);
     } else if let Some(Overlay::Editor(_)) = &state.overlay {
         overlay::editor::paste(state, text, effects);
     } else if state.search.is_editing() {
@@ -625,7 +627,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
 }
 
 fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
-    if action == Action::Cancel {
+    if action == Action::Cancel && !matches!(state.overlay, Some(Overlay::Ask(_))) {
         state.overlay = None;
         return;
     }

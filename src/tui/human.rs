@@ -70,6 +70,16 @@ pub fn duration(duration: std::time::Duration) -> String {
     }
 }
 
+/// A length of time that a person chose: 60 s, 15 min, 2 h.
+pub fn span(duration: std::time::Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds % 60, seconds % 3600) {
+        (0, 0) if seconds > 0 => format!("{} h", seconds / 3600),
+        (0, _) if seconds >= 120 => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

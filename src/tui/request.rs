@@ -9,6 +9,32 @@ use crate::stage::change::{Change, Edit};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a commit stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stay {
+    Always,
+    /// It is taken back after this time unless somebody confirms it.
+    Confirmed(Duration),
+    /// It is taken back after this time.
+    For(Duration),
+}
+
+impl Stay {
+    pub fn confirm(self) -> Option<Duration> {
+        match self {
+            Stay::Confirmed(time) => Some(time),
+            _ => None,
+        }
+    }
+
+    pub fn limited(self) -> Option<Duration> {
+        match self {
+            Stay::For(time) => Some(time),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Have the kernel look at the changes without making them.
@@ -26,8 +52,9 @@ pub enum Request {
         version: u64,
         changes: Arc<Vec<Change>>,
         names: Arc<Names>,
-        /// Take them back after this time unless they are confirmed.
-        confirm: Option<Duration>,
+        stay: Stay,
+        /// The reason, for the journal.
+        why: String,
         /// What was on the screen when the person said yes.
         reviewed: Option<Arc<Ruleset>>,
     },

@@ -7,7 +7,7 @@ use hookscope::session::boot::{Saved, Says};
 use hookscope::session::changes::{Past, Problem, Window, Wrong};
 use hookscope::stage::difference::{Difference, compare};
 use hookscope::tui::job::Answer;
-use hookscope::tui::request::{Reply, Request};
+use hookscope::tui::request::{Reply, Request, Stay};
 use hookscope::tui::{Effect, Event};
 use std::sync::Arc;
 use std::time::Duration;
@@ -284,14 +284,16 @@ fn a_commit_is_asked_for_and_waits_for_confirmation() {
     nobody_cut(&mut bench);
     let Request::Commit {
         changes,
-        confirm,
+        stay,
+        why,
         version,
         ..
     } = request(&bench)
     else {
         panic!("not a commit");
     };
-    assert_eq!((changes.len(), confirm), (5, Some(Duration::from_secs(60))));
+    let minute = Stay::Confirmed(Duration::from_secs(60));
+    assert_eq!((changes.len(), stay, why.as_str()), (5, minute, ""));
     // Nothing else while it is being made.
     bench.keys("u X c d");
     assert_eq!(staged(&bench).len(), 5);
@@ -372,6 +374,47 @@ fn a_refused_commit_keeps_the_changes_and_says_why() {
 }
 
 #[test]
+fn a_commit_has_a_reason_and_may_be_for_a_time() {
+    for (size, width, height) in [("80x24", 80, 24), ("200x50", 200, 50)] {
+        let mut bench = pending(width, height);
+        bench.keys("3 c r").text("incident 123: qwn");
+        // Letters that are keys of the question are letters of the reason.
+        check(&format!("changes-reason-{size}"), &bench);
+        bench.keys("esc");
+        assert!(bench.state.overlay.is_some(), "only the writing ends");
+        bench.keys("w w w w enter");
+        nobody_cut(&mut bench);
+        let Request::Commit {
+            stay, why, version, ..
+        } = request(&bench)
+        else {
+            panic!("not a commit");
+        };
+        assert_eq!(
+            (stay, why.as_str()),
+            (Stay::For(Duration::from_secs(7200)), "incident 123: qwn")
+        );
+        reply(
+            &mut bench,
+            Reply::Committed {
+                version,
+                outcome: Ok((Some(7), Vec::new())),
+            },
+        );
+        assert!(
+            bench.screen().contains("taken back by themselves in 2 h"),
+            "{}",
+            bench.screen()
+        );
+        assert!(!bench.screen().contains("to keep (K)"), "nobody is asked");
+        assert!(
+            bench.state.changes.why.is_empty(),
+            "the next commit has a reason of its own"
+        );
+    }
+}
+
+#[test]
 fn a_remote_session_gets_a_confirm_window_by_itself() {
     let mut bench = bench(80, 24);
     Arc::make_mut(&mut bench.state.settings).remote = true;
@@ -380,7 +423,7 @@ fn a_remote_session_gets_a_confirm_window_by_itself() {
     assert!(matches!(
         request(&bench),
         Request::Commit {
-            confirm: Some(_),
+            stay: Stay::Confirmed(_),
             ..
         }
     ));

@@ -2,10 +2,10 @@
 
 use super::text::{Text, read};
 use super::verify::{for_moves, verify};
-use super::{Done, Problem, Wrong, iptables, legacy, routes};
+use super::{Done, Problem, Terms, Wrong, iptables, legacy, routes};
 use crate::kernel::netlink::KernelError;
 use crate::lang::nft::syntax::Span;
-use crate::model::{Family, Name, Names, Ruleset};
+use crate::model::{Family, Name, Names};
 use crate::session::compile::{self, Failure};
 use crate::stage::carry::carry;
 use crate::stage::change::Edit;
@@ -14,7 +14,6 @@ use crate::stage::commit::{
 };
 use crate::stage::difference::difference;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// Have the kernel look at the changes without making them.
 pub fn check(edits: &[Edit], names: &Names) -> Result<(), Problem> {
@@ -25,22 +24,16 @@ pub fn check(edits: &[Edit], names: &Names) -> Result<(), Problem> {
     run(edits, names, &options).map(|_| ())
 }
 
-/// Make the changes, all or none of them. With `confirm` they are taken back after that time unless somebody
-/// confirms them, and at once when this program ends. Tables that the changes are about must be what they were in
-/// `reviewed`, the picture that the person saw.
-pub fn commit(
-    edits: &[Edit],
-    names: &Names,
-    confirm: Option<Duration>,
-    reviewed: Option<&Ruleset>,
-) -> Result<Done, Problem> {
+/// Make the changes, all or none of them.
+pub fn commit(edits: &[Edit], names: &Names, terms: Terms<'_>) -> Result<Done, Problem> {
     let commands: Vec<String> = edits.iter().map(Edit::command).collect();
     let options = Options {
-        confirm,
+        confirm: terms.confirm,
+        limited: terms.limited,
         hold: Hold::WithProgram,
-        why: "made in the terminal interface".into(),
+        why: terms.why.to_owned(),
         text: commands.join("\n"),
-        reviewed,
+        reviewed: terms.reviewed,
         ..Options::default()
     };
     let done = run(edits, names, &options)?;

@@ -21,9 +21,11 @@ pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
 pub use staged::staged;
 pub use text::look;
 
+use crate::model::Ruleset;
 use crate::stage::difference::Difference;
 use crate::stage::guard::Guard;
 use std::ops::Range;
+use std::time::Duration;
 
 /// What is wrong with one change of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,19 @@ pub enum Problem {
     Theirs(Vec<Difference>),
     /// Nothing that a single change is to blame for; a sentence.
     Other(String),
+}
+
+/// How a commit is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'t> {
+    /// Taken back after this time unless somebody confirms it, and at once when this program ends.
+    pub confirm: Option<Duration>,
+    /// Taken back after this time; nobody is asked.
+    pub limited: Option<Duration>,
+    /// For the journal.
+    pub why: &'t str,
+    /// The picture that the person saw: tables that the changes are about must be what they were in it.
+    pub reviewed: Option<&'t Ruleset>,
 }
 
 /// A commit is done.

@@ -169,6 +169,11 @@ impl Guard {
         &self.place
     }
 
+    /// Whether there is still something to guard, by this guard or by one that took its place.
+    pub fn waits(&self) -> bool {
+        self.place.join("state").exists()
+    }
+
     /// Whether the guard is done. A program that lives on asks now and then, so that no zombie is left.
     pub fn is_over(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))

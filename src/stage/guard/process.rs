@@ -203,6 +203,16 @@ fn wait(state: &State, listener: &UnixListener, attached: bool) -> Option<Ended>
                 .and_then(|fd| fd.revents())
                 .is_some_and(|events| !events.is_empty())
         };
+        // Who asks gets an answer, even if the program ends at the same moment.
+        while let Ok((client, _)) = listener.accept() {
+            match asked(&client).as_deref() {
+                Some("confirm") => return Some(Ended::Confirmed(client)),
+                Some("rollback") => {
+                    return Some(Ended::RollBack("somebody asked for it", Some(client)));
+                }
+                _ => {}
+            }
+        }
         if attached && ready(1) {
             match next_word(&mut String::new()) {
                 Some(word) if word == "detach" => attached = false,
@@ -211,15 +221,6 @@ fn wait(state: &State, listener: &UnixListener, attached: bool) -> Option<Ended>
                     let reason = "the program ended before the change was confirmed";
                     return Some(Ended::RollBack(reason, None));
                 }
-            }
-        }
-        while let Ok((client, _)) = listener.accept() {
-            match asked(&client).as_deref() {
-                Some("confirm") => return Some(Ended::Confirmed(client)),
-                Some("rollback") => {
-                    return Some(Ended::RollBack("somebody asked for it", Some(client)));
-                }
-                _ => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::tui::clean::{clean, wrap};
 use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::key::Key;
+use crate::tui::request::Stay;
 use crate::tui::screen::changes;
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
@@ -23,15 +24,16 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// With or without a confirm window.
     Commit {
-        window: bool,
+        stay: Stay,
         /// The person has said yes, and it is still being looked at who would be cut off.
         accepted: bool,
+        /// The person writes the reason.
+        writing: bool,
     },
     /// The commit would cut the person's own session off: a word has to be typed.
     CutOff {
-        confirm: Option<Duration>,
+        stay: Stay,
         typed: Typed,
     },
     Quit,
@@ -52,8 +54,35 @@ impl Typed {
     }
 }
 
-/// A key while a question is asked that wants a word.
+/// What a commit may be given, one after the other.
+const STAYS: [Stay; 7] = [
+    Stay::Always,
+    Stay::Confirmed(WINDOW),
+    Stay::For(Duration::from_secs(15 * 60)),
+    Stay::For(Duration::from_secs(3600)),
+    Stay::For(Duration::from_secs(2 * 3600)),
+    Stay::For(Duration::from_secs(8 * 3600)),
+    Stay::For(Duration::from_secs(24 * 3600)),
+];
+
+fn next(stay: Stay) -> Stay {
+    let mut stays = STAYS.iter().cycle().skip_while(|one| **one != stay);
+    stays.nth(1).copied().unwrap_or(stay)
+}
+
+/// Text that was pasted while a question is asked: it can only be the reason.
+pub fn paste(state: &mut State, text: &str) {
+    if let Some(Overlay::Ask(Question::Commit { writing: true, .. })) = &state.overlay {
+        state.changes.why.paste(text);
+    }
+}
+
+/// A key while a question is asked that wants words.
 pub fn key(state: &mut State, key: Key) {
+    if let Some(Overlay::Ask(Question::Commit { writing: true, .. })) = &state.overlay {
+        state.changes.why.key(key);
+        return;
+    }
     let Some(Overlay::Ask(Question::CutOff { typed, .. })) = &mut state.overlay else {
         return;
     };
@@ -70,25 +99,30 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         return;
     };
     match (action, question) {
-        (Action::ToggleWindow, Question::Commit { window, .. }) => *window = !*window,
-        (Action::Accept, Question::Commit { window, accepted }) => {
-            let confirm = window.then_some(WINDOW);
+        (Action::Accept | Action::Cancel, Question::Commit { writing, .. }) if *writing => {
+            *writing = false;
+        }
+        (Action::Cancel, _) => state.overlay = None,
+        (Action::ToggleWindow, Question::Commit { stay, .. }) => *stay = next(*stay),
+        (Action::Reason, Question::Commit { writing, .. }) => *writing = true,
+        (Action::Accept, Question::Commit { stay, accepted, .. }) => {
+            let stay = *stay;
             *accepted = true;
             if state.changes.severed.is_none() {
                 return;
             }
             if let Some(Ok(Severed { own: Some(_), .. })) = &state.changes.severed {
                 let typed = Typed::default();
-                state.overlay = Some(Overlay::Ask(Question::CutOff { confirm, typed }));
+                state.overlay = Some(Overlay::Ask(Question::CutOff { stay, typed }));
                 return;
             }
             state.overlay = None;
-            changes::update::commit(state, confirm, effects);
+            changes::update::commit(state, stay, effects);
         }
-        (Action::Accept, Question::CutOff { confirm, typed }) if typed.text() == WORD => {
-            let confirm = *confirm;
+        (Action::Accept, Question::CutOff { stay, typed }) if typed.text() == WORD => {
+            let stay = *stay;
             state.overlay = None;
-            changes::update::commit(state, confirm, effects);
+            changes::update::commit(state, stay, effects);
         }
         (Action::Accept, Question::UndoCommit) => {
             state.overlay = None;
@@ -143,6 +177,30 @@ fn severed(state: &State) -> Vec<(Meaning, String)> {
     lines
 }
 
+/// How long the commit stays.
+fn staying(stay: Stay) -> (Meaning, String) {
+    match stay {
+        Stay::Confirmed(time) => (
+            Meaning::Good,
+            format!(
+                "[x] taken back after {} s unless you keep it, or if this program dies",
+                time.as_secs()
+            ),
+        ),
+        Stay::For(time) => (
+            Meaning::Good,
+            format!(
+                "[x] for {}: then it is taken back, whoever is here",
+                human::span(time)
+            ),
+        ),
+        Stay::Always => (
+            Meaning::Warning,
+            "[ ] no confirm window: it stays, whatever happens".into(),
+        ),
+    }
+}
+
 pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
     let theme = state.theme();
     let full = Rect::new(0, 0, state.size.width, state.size.height);
@@ -151,25 +209,24 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
     let count = human::plural(state.changes.set.len(), "change", "changes");
     let mut lines: Vec<(Meaning, String)> = Vec::new();
     let (title, foot) = match question {
-        Question::Commit { window, accepted } => {
+        Question::Commit {
+            stay,
+            accepted,
+            writing,
+        } => {
             lines.push((
                 Meaning::Text,
                 format!("{count} go to the kernel in one transaction: all or none."),
             ));
             lines.push((Meaning::Text, String::new()));
-            let seconds = WINDOW.as_secs();
-            if window {
-                lines.push((
-                    Meaning::Good,
-                    format!("[x] taken back after {seconds} s unless you keep it, or if this program dies"),
-                ));
-            } else {
-                lines.push((
-                    Meaning::Warning,
-                    "[ ] no confirm window: it stays, whatever happens".into(),
-                ));
-            }
-            if state.settings.remote && !window {
+            lines.push(staying(stay));
+            let why = clean(state.changes.why.text()).into_owned();
+            lines.push(match (writing, why.is_empty()) {
+                (true, _) => (Meaning::Accent, format!("because: {why}▏")),
+                (false, true) => (Meaning::Dim, "no reason is given for the journal".into()),
+                (false, false) => (Meaning::Text, format!("because: {why}")),
+            });
+            if state.settings.remote && stay.confirm().is_none() {
                 lines.push((
                     Meaning::Warning,
                     "▲ This is a remote session: a mistake may cut it off.".into(),
@@ -180,9 +237,13 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
             if accepted {
                 lines.push((Meaning::Progress, "then it is committed".into()));
             }
-            ("Commit?", "⏎ commit · w confirm window · esc back")
+            let foot = match writing {
+                true => "⏎ that is the reason · esc back",
+                false => "⏎ commit · w how long · r reason · esc back",
+            };
+            ("Commit?", foot)
         }
-        Question::CutOff { confirm, typed } => {
+        Question::CutOff { stay, typed } => {
             if let Some(Ok(Severed { own: Some(by), .. })) = &state.changes.severed {
                 lines.push((
                     Meaning::Error,
@@ -191,8 +252,8 @@ pub fn render(state: &State, question: Question, frame: &mut Frame<'_>) {
             }
             lines.push((
                 Meaning::Text,
-                match confirm {
-                    Some(time) => format!("It comes back after {} s.", time.as_secs()),
+                match stay.confirm().or(stay.limited()) {
+                    Some(time) => format!("It comes back after {}.", human::span(time)),
                     None => "There is no confirm window: nothing brings it back.".into(),
                 },
             ));

@@ -23,7 +23,9 @@ pub enum Overlay {
 impl Overlay {
     pub fn layer(&self) -> Layer {
         match self {
-            Overlay::Ask(ask::Question::CutOff { .. }) => Layer::Prompt,
+            Overlay::Ask(
+                ask::Question::CutOff { .. } | ask::Question::Commit { writing: true, .. },
+            ) => Layer::Prompt,
             Overlay::Ask(_) => Layer::Ask,
             Overlay::Editor(_) => Layer::Editor,
             Overlay::Finder(_) => Layer::Finder,

@@ -1,6 +1,6 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
-use crate::session::changes::{kept, severed, whole};
+use crate::session::changes::{Terms, kept, severed, whole};
 use crate::session::{beside, boot, changes};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
@@ -20,7 +20,10 @@ pub fn run(request: Request, held: &Held) -> Reply {
         changes.iter().map(|change| change.edit.clone()).collect()
     };
     let release = || {
-        let guard = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        // A commit may have been made since this was asked for: dropping its guard would take it back.
+        let guard = held.take_if(|guard| !guard.waits());
+        drop(held);
         if let Some(mut guard) = guard {
             // It has nothing left to do: wait for its end, so that no dead process is left behind.
             let over = (0..100).any(|_| {
@@ -49,11 +52,20 @@ pub fn run(request: Request, held: &Held) -> Reply {
             version,
             changes,
             names,
-            confirm,
+            stay,
+            why,
             reviewed,
         } => {
-            let reviewed = reviewed.as_deref();
-            let outcome = changes::commit(&edits(&changes), &names, confirm, reviewed);
+            let terms = Terms {
+                confirm: stay.confirm(),
+                limited: stay.limited(),
+                why: match why.as_str() {
+                    "" => "made in the terminal interface",
+                    why => why,
+                },
+                reviewed: reviewed.as_deref(),
+            };
+            let outcome = changes::commit(&edits(&changes), &names, terms);
             let outcome = outcome.map(|done| {
                 *held.lock().unwrap_or_else(PoisonError::into_inner) = done.guard;
                 (done.generation, done.warnings)

@@ -13,6 +13,8 @@ use crate::session::changes::whole::Opened;
 use crate::session::changes::{Moved, Past};
 use crate::stage::change::{Change, ChangeSet};
 use crate::stage::difference::Difference;
+use crate::tui::request::Stay;
+use crate::tui::widget::input::Input;
 use crate::tui::widget::list::ListState;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ pub enum Verdict {
 pub enum Busy {
     Checking,
     Committing {
-        confirm: Option<Duration>,
+        stay: Stay,
     },
     Ending,
     /// A table is read for the editor, or what it gave back is.
@@ -74,6 +76,8 @@ pub struct Changes {
     pub severed: Option<Result<Severed, String>>,
     /// The state of the set that was kept on disk last.
     pub remembered: u64,
+    /// Why the changes are made, as far as the person says so.
+    pub why: Input,
     /// What was on the screen when the person asked for the commit.
     pub reviewed: Option<Arc<Ruleset>>,
     /// The generation that the last commit made.

@@ -11,8 +11,9 @@ use crate::tui::effect::Effect;
 use crate::tui::human;
 use crate::tui::overlay::ask::{self, Question};
 use crate::tui::overlay::{Overlay, editor};
-use crate::tui::request::{Reply, Request};
+use crate::tui::request::{Reply, Request, Stay};
 use crate::tui::screen::explore;
+use crate::tui::widget::input::Input;
 use std::time::Duration;
 
 /// How often to look whether a commit still waits.
@@ -133,10 +134,14 @@ pub fn perform_anywhere(state: &mut State, action: Action, effects: &mut Vec<Eff
             }
         }
         Action::Commit => {
-            let window = state.settings.remote;
+            let stay = match state.settings.remote {
+                true => Stay::Confirmed(ask::WINDOW),
+                false => Stay::Always,
+            };
             state.overlay = Some(Overlay::Ask(Question::Commit {
-                window,
+                stay,
                 accepted: false,
+                writing: false,
             }));
             state.changes.severed = None;
             let picture = state.picture.as_deref();
@@ -234,17 +239,18 @@ pub fn undo_commit(state: &mut State, effects: &mut Vec<Effect>) {
 }
 
 /// The question was answered: commit.
-pub fn commit(state: &mut State, confirm: Option<Duration>, effects: &mut Vec<Effect>) {
+pub fn commit(state: &mut State, stay: Stay, effects: &mut Vec<Effect>) {
     if !enabled(state, Action::Commit) {
         return;
     }
     if let Some(picture) = &state.picture {
-        state.changes.busy = Some(Busy::Committing { confirm });
+        state.changes.busy = Some(Busy::Committing { stay });
         effects.push(Effect::Kernel(Request::Commit {
             version: state.changes.set.version(),
             changes: state.changes.set.changes().clone(),
             names: picture.names.clone(),
-            confirm,
+            stay,
+            why: state.changes.why.text().trim().to_owned(),
             reviewed: state.changes.reviewed.take(),
         }));
     }
@@ -428,9 +434,9 @@ fn committed(
     version: u64,
     outcome: Result<(Option<u32>, Vec<String>), Problem>,
 ) {
-    let confirm = match state.changes.busy.take() {
-        Some(Busy::Committing { confirm }) => confirm,
-        _ => None,
+    let stay = match state.changes.busy.take() {
+        Some(Busy::Committing { stay }) => stay,
+        _ => Stay::Always,
     };
     match outcome {
         Ok((generation, warnings)) => {
@@ -443,8 +449,9 @@ fn committed(
             for warning in warnings {
                 state.notify(Level::Warning, warning);
             }
-            let text = match confirm {
-                Some(time) => {
+            state.changes.why = Input::default();
+            let text = match stay {
+                Stay::Confirmed(time) => {
                     state.changes.window = Some(Waiting {
                         until: state.now + time,
                         who: String::new(),
@@ -455,7 +462,11 @@ fn committed(
                         time.as_secs()
                     )
                 }
-                None => format!("{count} committed"),
+                Stay::For(time) => format!(
+                    "{count} committed; taken back by themselves in {}",
+                    human::span(time)
+                ),
+                Stay::Always => format!("{count} committed"),
             };
             state.changes.last = Some(format!("{text}."));
             state.notify(Level::Info, text);
