@@ -360,6 +360,55 @@ fn it_is_quick_and_says_what_it_cannot() {
 }
 
 #[test]
+fn staged_changes_are_asked_about_as_well() {
+    in_namespace("staged_changes_are_asked_about_as_well", || {
+        router();
+        let rules = output("nft", &["-a", "list", "chain", "inet", "fw", "forward"]);
+        let allowed = rules.lines().find(|line| line.contains("@allowed"));
+        let handle = allowed
+            .and_then(|line| line.rsplit(' ').next())
+            .expect("its handle");
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("changes.nft");
+        let changes = format!(
+            "delete rule inet fw forward handle {handle}
+add chain inet fw extra
+add rule inet fw extra tcp dport 85 counter accept
+insert rule inet fw forward jump extra
+add set inet fw more {{ type inet_service; elements = {{ 90, 91 }}; }}
+add rule inet fw forward tcp dport @more accept
+add element inet fw verdicts {{ 99 : accept }}
+add table ip later
+add chain ip later pre {{ type nat hook prerouting priority dstnat - 1; }}
+add rule ip later pre tcp dport 8090 dnat to 10.0.2.7:85
+"
+        );
+        std::fs::write(&file, changes).expect("written");
+        let staged = format!("--staged={}", file.to_str().expect("a path"));
+        for (port, fate, text) in [
+            (85, "forwarded", "tcp dport 85 counter accept"),
+            (86, "dropped", ""),
+            (91, "forwarded", "tcp dport @more accept"),
+            (99, "forwarded", "tcp dport vmap @verdicts"),
+            (8090, "forwarded", "tcp dport 85 counter accept"),
+        ] {
+            let packet = "--iif lan --src 10.0.1.9 --sport 4000 --dst 203.0.113.1 --proto tcp";
+            let answer = ask(&format!("{staged} {packet} --dport {port}"));
+            let kernel = &answer["in_kernel"];
+            assert_eq!(kernel["fate"], fate, "{port}: {answer}");
+            assert_eq!(kernel["agrees"], true, "{port}: {answer}");
+            assert_eq!(kernel["not_copied"], Value::Array(Vec::new()), "{answer}");
+            assert!(
+                kernel["steps"].to_string().contains(text),
+                "{port}: {kernel}"
+            );
+        }
+        // Nothing of it is on the machine.
+        assert!(!output("nft", &["list", "ruleset"]).contains("8090"));
+    });
+}
+
+#[test]
 fn a_case_holds_everything() {
     in_namespace("a_case_holds_everything", || {
         router();
@@ -391,5 +440,31 @@ fn a_case_holds_everything() {
         let case = hookscope::session::case::open(&file).expect("a case");
         assert!(case.options.contains("--dport 4444"), "{}", case.options);
         assert_eq!(case.snapshot.ruleset.tables.len(), 3);
+        // It holds everything: the machine has other rules by now, and the answers are those of that time.
+        nft("flush ruleset\n");
+        let again = output(BINARY, &["trace", "--case", path, "--json"]);
+        let again: Value = serde_json::from_str(&again).expect("JSON");
+        for member in ["packet", "steps", "fate"] {
+            assert_eq!(again[member], answer[member], "{again}");
+        }
+        let (now, then) = (&again["in_kernel"], &answer["in_kernel"]);
+        for member in ["steps", "fate", "agrees", "differences"] {
+            assert_eq!(now[member], then[member], "{again}");
+        }
+        assert_eq!(&again["case"]["in_kernel"], then);
+        assert_eq!(again["case"]["predicted"]["fate"], answer["fate"]);
+        assert_eq!(again["evidence"]["source"], "case");
+        let lines = output(BINARY, &["trace", "--case", path]);
+        assert!(lines.contains("when the case was kept"), "{lines}");
+        // What is no case, and what a case leaves no room for.
+        let words = directory.path().join("words");
+        std::fs::write(&words, "no case").expect("written");
+        let words = words.to_str().expect("a path");
+        let refused = run(BINARY, &["trace", "--case", words], "");
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{text}");
+        assert!(text.contains("it is not a case"), "{text}");
+        let refused = run(BINARY, &["trace", "--case", path, "--dst", "10.0.0.1"], "");
+        assert_eq!(refused.status.code(), Some(2));
     });
 }

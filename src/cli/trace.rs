@@ -1,7 +1,7 @@
 //! `hookscope trace`: which way a packet goes, by simulation.
 
 use super::packet::{PacketArgs, parse_line};
-use super::trace_kernel::Asked;
+use super::trace_kernel::{Asked, Kept};
 use super::trace_pcap::Through;
 use super::{Global, machine, trace_pcap};
 use anyhow::Context;
@@ -39,28 +39,47 @@ pub struct TraceArgs {
     /// Where the answers differ, keep everything that is needed to look into it
     #[arg(long, value_name = "FILE", requires = "in_kernel")]
     save_case: Option<PathBuf>,
+    /// Ask both again about a case that --save-case kept: its packet, in the network of that time
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "iif", "src", "dst", "hex", "batch", "staged", "pcap", "in_kernel",
+    ])]
+    case: Option<PathBuf>,
 }
 
 pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let now = now();
     let mut questions: Vec<anyhow::Result<Question>> = Vec::new();
-    match &args.batch {
-        Some(path) => {
+    let case = match &args.case {
+        Some(_) if global.snapshot.is_some() => {
+            anyhow::bail!("a case holds the network of its time; leave out --snapshot")
+        }
+        Some(path) => Some(Kept::open(path)?),
+        None => None,
+    };
+    match (&args.batch, &case) {
+        (_, Some(case)) => questions.push(case.question(now)),
+        (Some(path), _) => {
             let text = read(path)?;
             for line in text.lines().filter(|line| !is_blank(line)) {
                 questions.push(parse_line(line).map(|packet| packet.question(now)));
             }
         }
-        None if args.pcap.is_some() => {}
-        None => questions.push(Ok(args.packet.clone().question(now))),
+        _ if args.pcap.is_some() => {}
+        _ => questions.push(Ok(args.packet.clone().question(now))),
     }
-    let mut picture = picture(global)?;
+    let mut picture = match &case {
+        Some(case) => case.snapshot().clone(),
+        None => picture(global)?,
+    };
     if let Some(file) = &args.staged {
         super::staged::stage(&mut picture, file.as_deref())?;
     }
     let picture = Arc::new(picture);
     let mut evidence = evidence(&picture, global);
     evidence["staged"] = args.staged.is_some().into();
+    if case.is_some() {
+        evidence["source"] = "case".into();
+    }
     let simulator = Simulator::new(World {
         ruleset: &picture.ruleset,
         network: &picture.network,
@@ -83,7 +102,7 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
     }
     let mut failed = false;
     let many = args.batch.is_some();
-    let asked = if args.in_kernel {
+    let asked = if args.in_kernel || case.is_some() {
         let all: Vec<&Question> = questions.iter().flatten().collect();
         let asked = Asked::new(&picture, &all)?;
         evidence["in_kernel"] = true.into();
@@ -111,6 +130,9 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
                 if let Some(both) = both {
                     value["in_kernel"] = both.json;
                 }
+                if let Some(case) = &case {
+                    value["case"] = case.json();
+                }
                 writeln!(out, "{value}")?;
             }
             Ok((question, trace, both)) => {
@@ -118,7 +140,12 @@ pub fn run(args: &TraceArgs, global: &Global) -> anyhow::Result<ExitCode> {
                     writeln!(out, "{line}")?;
                 }
                 if let (Some(both), Some(asked)) = (&both, &asked) {
-                    for line in asked.lines(both) {
+                    for line in asked.lines(both, case.is_some()) {
+                        writeln!(out, "{line}")?;
+                    }
+                }
+                if let Some(case) = &case {
+                    for line in case.lines() {
                         writeln!(out, "{line}")?;
                     }
                 }
@@ -203,8 +230,8 @@ pub fn evidence(picture: &Snapshot, global: &Global) -> Value {
 
 fn evidence_lines(evidence: &Value) -> Vec<String> {
     let source = match evidence["source"].as_str() {
-        Some("snapshot") => format!(
-            "a snapshot of {}, {} s old",
+        Some(kept @ ("snapshot" | "case")) => format!(
+            "a {kept} of {}, {} s old",
             evidence["host"].as_str().unwrap_or(""),
             evidence["age_seconds"]
         ),

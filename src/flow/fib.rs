@@ -173,6 +173,8 @@ pub struct FibView<'a> {
     pub custom6: bool,
     /// Somebody added local routes by hand.
     custom_local4: bool,
+    /// Tables of IPv6 that have routes for some sources only.
+    by_source: Vec<u32>,
     own4: Map<Ipv4Addr, u32>,
     index_of: HashMap<&'a str, u32>,
 }
@@ -203,6 +205,12 @@ impl<'a> FibView<'a> {
                 .tables
                 .iter()
                 .map(|table| ((table.family, table.id), table))
+                .collect(),
+            by_source: network
+                .routes
+                .tables_of(FibFamily::Ip6)
+                .filter(|table| table.has_sources())
+                .map(|table| table.id)
                 .collect(),
             own4,
             index_of: network

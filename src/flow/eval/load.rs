@@ -165,7 +165,7 @@ impl<'s> Walk<'s, '_> {
                 }
                 self.registers.put(dreg, &[self.l4.proto]);
             }
-            key::NFPROTO => self.registers.put(dreg, &[state.family.to_wire()]),
+            key::NFPROTO => self.registers.put(dreg, &[state.nfproto]),
             key::MARK => self.registers.put_u32(dreg, self.skb.mark),
             key::IIF => self.registers.put_u32(dreg, state.iif),
             key::OIF => self.registers.put_u32(dreg, state.oif),

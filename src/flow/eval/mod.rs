@@ -1,10 +1,11 @@
 //! The nf_tables machine: runs a base chain on a packet, on registers, as `nft_do_chain` does.
 //!
 //! `program` makes rules ready, `load` reads packets and metadata, `ct`, `fib` and `set` what their names say,
-//! `statement` does the rest.
+//! `statement` does the rest; `fused` does the usual sequences of them at once.
 
 mod ct;
 mod fib;
+mod fused;
 mod load;
 pub mod program;
 mod set;
@@ -14,6 +15,7 @@ use super::path::Walk;
 use super::report::{ChainStep, Outcome, Place, RuleStep, RuleVerdict, Step};
 use crate::model::Policy;
 use crate::model::expression::CmpOp;
+use fused::Step as Fused;
 use program::{ChainId, Op, REGISTERS, RuleCode, Target};
 
 /// `NFT_JUMP_STACK_SIZE`
@@ -251,7 +253,24 @@ impl<'s, 'a> Walk<'s, 'a> {
     }
 
     fn run_rule(&mut self, chain: ChainId, rule: &'s RuleCode) -> Ran<'s> {
-        for (place, op) in rule.ops.iter().enumerate() {
+        for step in &rule.steps {
+            let failed = match step {
+                Fused::Word(test) => self.test(test),
+                Fused::Wide(test) => self.test_wide(test),
+                Fused::One(place) => match self.run_one(chain, rule, *place) {
+                    Ran::Through => None,
+                    ended => return ended,
+                },
+            };
+            if let Some(place) = failed {
+                return Ran::Broke(place);
+            }
+        }
+        Ran::Through
+    }
+
+    fn run_one(&mut self, chain: ChainId, rule: &'s RuleCode, place: usize) -> Ran<'s> {
+        if let Some(op) = rule.ops.get(place) {
             match self.run_op(chain, op) {
                 Next::Continue => {}
                 Next::Break => return Ran::Broke(place),

@@ -1,6 +1,7 @@
 //! Rules made ready to run: decoded once, registers as places, chains and sets found by number.
 //! A chain is compiled when a packet first comes to it.
 
+use super::fused::{self, Step};
 use crate::flow::sets::SetIndex;
 use crate::flow::xtables::Code;
 use crate::kernel::nf_tables::decode;
@@ -95,6 +96,15 @@ pub enum Op {
 pub struct RuleCode {
     pub handle: u64,
     pub ops: Box<[Op]>,
+    /// The same as it runs.
+    pub steps: Box<[Step]>,
+}
+
+impl RuleCode {
+    fn new(handle: u64, ops: Box<[Op]>) -> RuleCode {
+        let steps = fused::steps(&ops);
+        RuleCode { handle, ops, steps }
+    }
 }
 
 pub struct TableCode<'a> {
@@ -180,18 +190,16 @@ impl<'a> Program<'a> {
                 .rules
                 .iter()
                 .map(|rule| match decode::rule(rule) {
-                    Ok(body) => RuleCode {
-                        handle: rule.handle,
-                        ops: body
-                            .expressions
-                            .into_iter()
-                            .map(|expression| self.compile(code.table, expression))
-                            .collect(),
-                    },
-                    Err(error) => RuleCode {
-                        handle: rule.handle,
-                        ops: Box::new([Op::Unknown(format!("the rule cannot be read: {error}"))]),
-                    },
+                    Ok(body) => {
+                        let expressions = body.expressions.into_iter();
+                        let ops =
+                            expressions.map(|expression| self.compile(code.table, expression));
+                        RuleCode::new(rule.handle, ops.collect())
+                    }
+                    Err(error) => {
+                        let op = Op::Unknown(format!("the rule cannot be read: {error}"));
+                        RuleCode::new(rule.handle, Box::new([op]))
+                    }
                 })
                 .collect()
         })

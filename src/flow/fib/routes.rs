@@ -17,23 +17,22 @@ impl FibView<'_> {
         let Some(routes) = self.tables.get(&(family, id)) else {
             return InTable::Nothing;
         };
-        match family {
-            FibFamily::Ip4 => {
-                for route in routes.lookup(key.dst) {
-                    if route.tos != 0 && route.tos != key.tos & 0x1c {
-                        continue;
-                    }
-                    if let Some(result) = self.judge(route, id, key) {
-                        return result;
-                    }
+        let found = match family {
+            FibFamily::Ip4 => routes.find(key.dst, |route| {
+                if route.tos != 0 && route.tos != key.tos & 0x1c {
+                    return None;
                 }
-                InTable::Nothing
+                self.judge(route, id, key)
+            }),
+            FibFamily::Ip6 if self.by_source.contains(&id) => {
+                return self.in_table6(routes, id, key);
             }
-            FibFamily::Ip6 => self.in_table6(routes, id, key),
-        }
+            FibFamily::Ip6 => routes.find(key.dst, |route| self.judge(route, id, key)),
+        };
+        found.unwrap_or(InTable::Nothing)
     }
 
-    /// Of the routes of one prefix, those for this source come first, longest source prefix first.
+    /// A table with routes for some sources only: of the routes of one prefix, those for this source come first, longest source prefix first.
     fn in_table6(&self, routes: &RouteTable, id: u32, key: &FlowKey) -> InTable {
         let from = |route: &Route<'_>| route.rare.as_deref().and_then(|rare| rare.from);
         let mut waiting: Vec<Route<'_>> = Vec::new();

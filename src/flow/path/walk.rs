@@ -18,6 +18,8 @@ use std::net::IpAddr;
 pub(in crate::flow) struct HookState {
     /// Of the packet: `Ip` and `Ip6` also at inet chains.
     pub family: Family,
+    /// The same as rules read it (`NFPROTO_*`).
+    pub nfproto: u8,
     pub hook: u8,
     pub name: &'static str,
     /// 0: none
@@ -104,6 +106,7 @@ impl Simulator<'_> {
             dst: None,
             state: HookState {
                 family: Family::Ip,
+                nfproto: 0,
                 hook: 0,
                 name: "",
                 iif: 0,
@@ -266,6 +269,7 @@ impl<'s, 'a> Walk<'s, 'a> {
     pub(in crate::flow) fn enter(&mut self, family: Family, hook: u8, iif: u32, oif: u32) {
         self.state = HookState {
             family,
+            nfproto: family.to_wire(),
             hook,
             name: hook_name(family, hook),
             iif,

@@ -171,10 +171,34 @@ impl RouteTable {
         four.chain(six.into_iter().flatten().flatten())
     }
 
+    /// The first of these routes about which `judge` has something to say.
+    pub fn find<T>(
+        &self,
+        address: IpAddr,
+        mut judge: impl FnMut(Route<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let at = |place: usize| judge(self.get(place)?);
+        match (&self.tries, address) {
+            (Tries::Ip4(trie), IpAddr::V4(address)) => {
+                trie.matches(address.into()).flatten().find_map(at)
+            }
+            (Tries::Ip6(trie), IpAddr::V6(address)) => {
+                trie.matches(address.into()).flatten().find_map(at)
+            }
+            _ => None,
+        }
+    }
+
     /// See [`RouteTable::lookup_rows`].
     pub fn lookup(&self, address: IpAddr) -> impl Iterator<Item = Route<'_>> {
         self.lookup_rows(address)
             .filter_map(|place| self.get(place))
+    }
+
+    /// Some routes are for packets of some sources only.
+    pub fn has_sources(&self) -> bool {
+        let mut rare = self.bodies.iter().filter_map(|body| body.rare.as_deref());
+        rare.any(|rare| rare.from.is_some())
     }
 
     /// The rows with exactly this destination.

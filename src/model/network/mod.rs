@@ -17,6 +17,7 @@ mod route;
 mod rule;
 mod system;
 mod trie;
+mod trie_index;
 
 pub use address::Address;
 pub use apply::{NetworkChange, NetworkSummary};

@@ -7,6 +7,7 @@
 //! Changes are merged in batches, in one pass over the entries.
 
 use super::prefix::{mask32, mask128};
+use super::trie_index::Index;
 use std::ops::Range;
 
 /// An address as a number, most significant bit first.
@@ -14,8 +15,10 @@ pub(super) trait Key: Copy + Ord + Default + std::fmt::Debug {
     /// bits
     const BITS: u8;
     fn masked(self, length: u8) -> Self;
-    /// The upper 16 bits.
-    fn top(self) -> usize;
+    /// How many upper bits are the same.
+    fn common(self, other: Self) -> u8;
+    /// `bits` bits behind the first `skip`.
+    fn part(self, skip: u8, bits: u8) -> usize;
 }
 
 impl Key for u32 {
@@ -23,8 +26,12 @@ impl Key for u32 {
     fn masked(self, length: u8) -> u32 {
         self & mask32(length)
     }
-    fn top(self) -> usize {
-        (self >> 16) as usize
+    fn common(self, other: u32) -> u8 {
+        (self ^ other).leading_zeros() as u8
+    }
+    fn part(self, skip: u8, bits: u8) -> usize {
+        let rest = self.checked_shl(skip.into()).unwrap_or(0);
+        rest.checked_shr(u32::from(32 - bits)).unwrap_or(0) as usize
     }
 }
 
@@ -33,8 +40,12 @@ impl Key for u128 {
     fn masked(self, length: u8) -> u128 {
         self & mask128(length)
     }
-    fn top(self) -> usize {
-        (self >> 112) as usize
+    fn common(self, other: u128) -> u8 {
+        (self ^ other).leading_zeros() as u8
+    }
+    fn part(self, skip: u8, bits: u8) -> usize {
+        let rest = self.checked_shl(skip.into()).unwrap_or(0);
+        rest.checked_shr(u32::from(128 - bits)).unwrap_or(0) as usize
     }
 }
 
@@ -43,9 +54,6 @@ pub(super) type Group<K> = ((K, u8), Vec<Entry<K>>);
 
 /// No enclosing prefix.
 const NONE: u32 = u32::MAX;
-
-/// Tables smaller than this are searched without the jump table.
-const JUMP_FROM: usize = 4096;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry<K> {
@@ -86,8 +94,7 @@ impl<K: Key> Entry<K> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trie<K> {
     entries: Vec<Entry<K>>,
-    /// For each value of an address's upper 16 bits, the place of the first entry that has it or more.
-    jump: Vec<u32>,
+    index: Index,
 }
 
 impl<K: Key> Trie<K> {
@@ -101,7 +108,7 @@ impl<K: Key> Trie<K> {
         entries.shrink_to_fit();
         let mut trie = Trie {
             entries,
-            jump: Vec::new(),
+            index: Index::default(),
         };
         trie.link();
         trie
@@ -112,10 +119,10 @@ impl<K: Key> Trie<K> {
     }
 
     pub fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry<K>>() + self.jump.capacity() * size_of::<u32>()
+        self.entries.capacity() * size_of::<Entry<K>>() + self.index.bytes()
     }
 
-    /// Set the parents and the jump table.
+    /// Set the parents and the index.
     fn link(&mut self) {
         let mut open: Vec<(u32, Entry<K>)> = Vec::with_capacity(usize::from(K::BITS) + 1);
         for (place, entry) in (0u32..).zip(self.entries.iter_mut()) {
@@ -137,30 +144,13 @@ impl<K: Key> Trie<K> {
                 open.push((place, *entry));
             }
         }
-        self.jump.clear();
-        if self.entries.len() < JUMP_FROM {
-            self.jump.shrink_to_fit();
-            return;
-        }
-        self.jump.reserve_exact((1 << 16) + 1);
-        for (place, entry) in (0u32..).zip(&self.entries) {
-            let top = entry.key.top();
-            while self.jump.len() <= top {
-                self.jump.push(place);
-            }
-        }
-        let end = u32::try_from(self.entries.len()).unwrap_or(NONE);
-        self.jump.resize((1 << 16) + 1, end);
+        self.index = Index::new(&self.entries);
     }
 
     /// The last entry whose address is not above `key`. The longest match is it or encloses it: whatever
     /// stands between the match and it has an address inside the match.
     fn last_up_to(&self, key: K) -> Option<usize> {
-        let top = key.top();
-        let (low, high) = match (self.jump.get(top), self.jump.get(top + 1)) {
-            (Some(&low), Some(&high)) => (low as usize, high as usize),
-            _ => (0, self.entries.len()),
-        };
+        let (low, high) = self.index.narrow(&self.entries, key);
         let bucket = self.entries.get(low..high)?;
         (low + bucket.partition_point(|entry| entry.key <= key)).checked_sub(1)
     }
@@ -363,6 +353,41 @@ mod tests {
                 let range = trie.exact(e.key, e.length);
                 assert!(trie.entries()[range].iter().any(|x| x.body == e.body));
             }
+        }
+    }
+
+    #[test]
+    fn prefixes_that_share_their_beginnings_are_found() {
+        let mut random = Random(11);
+        // Registries, networks inside them, hosts inside those, and the ends of the address space.
+        let mut entries: Vec<Entry<u128>> =
+            vec![Entry::new(0, 0, 0), Entry::new(u128::MAX, 128, 1)];
+        for body in 2..9000u32 {
+            let registry =
+                [0x2001u128, 0x2a00, 0x2a01, 0xfd00][(random.next() % 4) as usize] << 112;
+            let network = u128::from(random.next() & 0xf0f) << 90;
+            let host = u128::from(random.next() & 0x7f);
+            let length = [3, 16, 29, 32, 48, 64, 128][(random.next() % 7) as usize];
+            entries.push(Entry::new(registry | network | host, length, body));
+        }
+        let trie = Trie::build(entries.clone());
+        let mut keys: Vec<u128> =
+            vec![0, 1, u128::MAX, u128::MAX - 1, 0x2000 << 112, 0x2a02 << 112];
+        for _ in 0..200 {
+            let near = entries[random.next() as usize % entries.len()].key();
+            keys.push(near ^ 1u128.checked_shl(random.next() % 128).unwrap_or(0));
+            keys.push(near);
+        }
+        for key in keys {
+            let found: Vec<u32> = trie
+                .matches(key)
+                .flatten()
+                .map(|place| trie.entries()[place].body)
+                .collect();
+            let mut hits: Vec<&Entry<u128>> = entries.iter().filter(|e| e.contains(key)).collect();
+            hits.sort_by_key(|e| std::cmp::Reverse(e.length));
+            let expected: Vec<u32> = hits.iter().map(|e| e.body).collect();
+            assert_eq!(found, expected, "{key:x}");
         }
     }
 
