@@ -6,6 +6,8 @@ mod common;
 mod pty;
 
 use common::{BINARY, in_namespace, nft, output};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use portable_pty::CommandBuilder;
@@ -140,6 +142,85 @@ fn a_rule_that_somebody_else_changed_is_not_touched() {
 }
 
 #[test]
+fn what_others_did_since_the_person_looked_is_shown_before_it_is_overruled() {
+    in_namespace("theirs", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        output("ip", &["link", "set", "lo", "up"]);
+        let mut pty = start(&directory);
+        nft(
+            "add table ip other\nadd counter ip t n\nadd rule ip t c icmp type echo-request counter name n",
+        );
+        pty.wait_text("echo-request");
+        stage(&mut pty);
+        // Counters and other tables do not count.
+        pty.write("c");
+        pty.wait_text("Commit?");
+        pty.wait_text("would be cut off");
+        nft("add chain ip other x");
+        output("ping", &["-c", "1", "-W", "1", "127.0.0.1"]);
+        nft("add rule ip t c tcp dport 8443 accept\nadd set ip t s { type ipv4_addr; }");
+        let theirs = ruleset();
+        pty.write("\r");
+        let screen = pty.wait_text("since you looked").contents();
+        for text in [
+            "table ip t, chain c",
+            "+ tcp dport 8443 accept",
+            "+ set s",
+            "yours stand below",
+        ] {
+            assert!(screen.contains(text), "{text}: {screen}");
+        }
+        // Nothing else was theirs: the rest of the signs is of the person's own changes.
+        let (theirs_part, _) = screen.split_once("yours stand below").expect("both");
+        assert_eq!(theirs_part.matches(" + ").count(), 3, "{screen}");
+        assert_eq!(theirs_part.matches(" - ").count(), 0, "{screen}");
+        assert_eq!(ruleset(), theirs, "nothing was changed");
+        // Now the person knows.
+        pty.write("c");
+        pty.wait_text("would be cut off");
+        pty.write("\r");
+        pty.wait_text("3 changes committed");
+        let now = ruleset();
+        assert!(now.contains("8443") && now.contains("2222"), "{now}");
+    });
+}
+
+#[test]
+fn what_the_next_boot_loads_is_shown_and_written() {
+    in_namespace("boot", || {
+        unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private");
+        let etc = tempfile::tempdir().expect("a directory");
+        std::fs::write(etc.path().join("os-release"), "ID=debian\n").expect("a file");
+        mount(Some(etc.path()), "/etc", none, MsFlags::MS_BIND, none).expect("an /etc");
+        let file = etc.path().join("nftables.conf");
+        std::fs::write(&file, format!("flush ruleset\n# kept\n{OLD}")).expect("a file");
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        pty.write("3");
+        pty.wait_text("nftables.conf says what runs");
+        pty.write("1");
+        stage(&mut pty);
+        pty.write("c");
+        pty.wait_text("would be cut off");
+        pty.write("\r");
+        pty.wait_text("3 changes committed");
+        pty.wait_text("nftables.conf differs from what runs in 5 lines");
+        pty.write("S");
+        pty.wait_text("+ ip saddr 192.0.2.0/24 drop");
+        let before = std::fs::read_to_string(&file).expect("a file");
+        assert!(before.contains("# kept"), "looking changes nothing");
+        pty.write("w");
+        pty.wait_text("nftables.conf says what runs");
+        let saved = std::fs::read_to_string(&file).expect("a file");
+        assert!(saved.ends_with(NEW), "{saved}");
+        let kept = std::fs::read_to_string(etc.path().join("nftables.conf.backup-1"));
+        assert_eq!(kept.expect("a copy"), before);
+    });
+}
+
+#[test]
 fn the_kernels_refusal_is_put_on_its_change() {
     in_namespace("refusal", || {
         let directory = tempfile::tempdir().expect("a directory");
@@ -258,6 +339,70 @@ fn rules_are_moved_and_switched_off_with_their_counters() {
             std::thread::sleep(Duration::from_millis(300));
         }
         soon("everything is as it was", || ruleset() == THREE);
+    });
+}
+
+#[test]
+fn a_rule_goes_to_another_chain_as_it_is() {
+    in_namespace("pick", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut pty = start(&directory);
+        nft("flush ruleset");
+        nft(&format!(
+            "{THREE}table ip t {{ chain d {{ accept; }}; chain empty {{ }}; }}\ntable ip u {{ chain x {{ }}; }}"
+        ));
+        pty.wait_text("echo-request");
+        // The first rule, with its counters and its set, behind the rule of d; the second one into the empty chain,
+        // where it is put before a new one.
+        pty.write("gM");
+        pty.wait_text("P puts #");
+        pty.write("hj\r");
+        pty.wait_text("ip t › d");
+        pty.write("P");
+        pty.wait_text("moved here");
+        pty.write("hj\r");
+        pty.wait_text("ip t › empty");
+        pty.write("a");
+        pty.wait_text("such as:");
+        pty.write("drop");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("± 2 pending");
+        pty.write("hkk\r");
+        pty.wait_text("ip t › c");
+        pty.write("gjM");
+        pty.wait_text("P puts #");
+        // Not into another table.
+        pty.write("hjjjj\r");
+        pty.wait_text("ip u › x");
+        pty.write("P");
+        pty.wait_text("rules move within their table");
+        pty.write("hkk\r");
+        pty.wait_text("ip t › empty");
+        pty.write("P");
+        pty.wait_text("± 3 pending");
+        pty.write("3c");
+        pty.wait_text("would be cut off");
+        pty.write("\r");
+        pty.wait_text("3 changes committed");
+        let now = ruleset();
+        let part = |from: &str| {
+            let (_, rest) = now.split_once(from).expect("a chain");
+            rest.split_once("\t}")
+                .expect("its end")
+                .0
+                .replace(['\t', '\n'], " ")
+        };
+        assert_eq!(
+            part("chain d {").trim(),
+            "accept  tcp dport { 22, 80 } counter packets 7 bytes 700 accept".replace("  ", "   ")
+        );
+        assert!(
+            part("chain empty {").contains("counter packets 5 bytes 500 accept comment \"dns\""),
+            "{now}"
+        );
+        assert!(part("chain empty {").contains("drop"), "{now}");
+        assert!(!part("chain c {").contains("dport"), "{now}");
     });
 }
 

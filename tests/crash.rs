@@ -9,6 +9,8 @@ use hookscope::kernel::nf_tables::commit;
 use hookscope::model::command::*;
 use hookscope::model::{Chain, Data, Element, Expression, Family, RuleList, Verdict};
 use hookscope::stage::commit::{Hold, Options, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Output, Stdio};
 use std::sync::Arc;
@@ -176,6 +178,20 @@ impl Bench {
             .stdout(Stdio::piped())
             .output()
             .expect("it runs")
+    }
+
+    /// The process of the guard.
+    fn guard(&self) -> Pid {
+        let place = self.place("run").display().to_string();
+        let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+        let is_guard = |pid: &i32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            words.contains("guard-run") && words.contains(&place)
+        };
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let guard = pids.into_iter().find(is_guard);
+        Pid::from_raw(guard.expect("a guard runs"))
     }
 
     /// Where states of guards are.
@@ -441,6 +457,34 @@ fn windows_and_history() {
         ] {
             assert!(all.contains(part), "{part}: {all}");
         }
+    });
+}
+
+/// A machine that was suspended past the end of a window: the guard acts when it wakes, not a whole window later.
+#[test]
+fn a_guard_that_slept_past_its_time_acts_when_it_wakes() {
+    if skipped() {
+        return;
+    }
+    in_namespace("a_guard_that_slept_past_its_time", || {
+        let bench = Bench::new();
+        bench.commit("", 2_000, false).wait().expect("it ends");
+        let guard = bench.guard();
+        let signal = |signal| kill(guard, signal).expect("it lives");
+        signal(Signal::SIGSTOP);
+        thread::sleep(Duration::from_secs(4));
+        assert!(is_new(&bench.ruleset()), "nobody is awake to take it back");
+        signal(Signal::SIGCONT);
+        let woken = Instant::now();
+        while !is_old(&bench.ruleset()) {
+            assert!(
+                woken.elapsed() < Duration::from_secs(10),
+                "{}",
+                bench.ruleset()
+            );
+            thread::sleep(Duration::from_millis(5));
+        }
+        bench.settle(Duration::from_secs(5));
     });
 }
 

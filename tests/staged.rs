@@ -164,6 +164,11 @@ fn every_kind_of_command() {
             "add chain ip t through { type filter hook forward priority 5; policy drop; }\nadd rule ip t through meta l4proto tcp counter comment \"tcp\"",
             "add table inet new { flags dormant; }\nadd chain inet new o { type nat hook output priority -100; }\nadd rule inet new o meta nfproto ipv4 dnat ip to 10.0.0.1",
             "flush chain ip t in\nadd chain ip t in { policy drop; }",
+            // What the kernel puts in by itself.
+            "add set ip t d { type ipv4_addr; flags dynamic; }\nadd rule ip t in add @d { ip saddr }",
+            "add map ip t v { typeof udp length . @ih,32,32 : verdict; }\nadd element ip t v { 20 . 0x14 : accept }",
+            "add rule ip t in udp length . @th,160,128 vmap { 47-63 . 0xe373135363130333131303735353203 : accept }",
+            "add ct helper ip t h { type \"ftp\" protocol tcp; }",
             "flush set ip t s\nadd element ip t s { 10.9.0.0/16 }",
             "delete table inet new\ntable inet new { chain c { accept; }\n }",
             "flush ruleset\nadd table ip alone",

@@ -92,7 +92,7 @@ fn what_is_written_is_what_the_kernel_gets() {
                 set.stage(edit);
             }
             let edits: Vec<_> = set.changes().iter().map(|one| one.edit.clone()).collect();
-            if let Err(problem) = changes::commit(&edits, &names, None) {
+            if let Err(problem) = changes::commit(&edits, &names, None, None) {
                 panic!("seed {seed}: {problem:?}\n{before}\n{after}\n{edits:#?}");
             }
             let made = listed();

@@ -143,7 +143,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
         Some(Command::Apply(args)) => apply::run(args, &cli.global)?,
         Some(Command::History(args)) => history::run(args)?,
-        Some(Command::Save(args)) => save::run(args, &cli.global)?,
+        Some(Command::Save(args)) => return save::run(args, &cli.global),
         Some(Command::Route(args)) => return run_route(args, &cli.global),
         Some(Command::Test(args)) => return test::run(args, &cli.global),
         Some(Command::Trace(args)) => return trace::run(args, &cli.global),

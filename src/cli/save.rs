@@ -4,13 +4,13 @@ use super::show::{Backend, Format, TableFamily};
 use super::{Global, machine};
 use anyhow::bail;
 use clap::Args;
-use hookscope::kernel::nf_tables::commit as kernel;
 use hookscope::kernel::nf_tables::load::ReadElements;
-use hookscope::lang::nft::parse::render::render_all;
-use hookscope::session::compile::{self, Failure};
-use hookscope::stage::save::{self, Saved};
+use hookscope::session::boot::{self, Says};
+use hookscope::stage::difference::Line;
+use hookscope::stage::save::Saved;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 mod iptables;
 
@@ -31,9 +31,19 @@ pub struct SaveArgs {
     /// Write this file instead of the one that this distribution loads at boot
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Write nothing: show how what is saved differs from what runs, and exit with 1 when it does
+    #[arg(long, conflicts_with_all = ["family", "backend", "counters"])]
+    diff: bool,
 }
 
-pub fn run(args: &SaveArgs, global: &Global) -> anyhow::Result<()> {
+pub fn run(args: &SaveArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if args.diff && global.snapshot.is_none() {
+        return diff(args);
+    }
+    write(args, global).map(|()| ExitCode::SUCCESS)
+}
+
+fn write(args: &SaveArgs, global: &Global) -> anyhow::Result<()> {
     if global.read_only {
         bail!("--read-only refuses to write files");
     }
@@ -49,8 +59,53 @@ pub fn run(args: &SaveArgs, global: &Global) -> anyhow::Result<()> {
     }
     let ruleset = machine::load_ruleset(ReadElements::All)?;
     let names = hookscope::kernel::machine::names(&ruleset);
-    let saved = save::save(&ruleset, &names, args.output.as_deref(), check)?;
-    tell(&saved)
+    let saved = boot::write::nft(&ruleset, &names, args.output.as_deref());
+    tell(&saved.map_err(|why| anyhow::anyhow!(why))?)
+}
+
+/// What the next boot would bring, held against what runs.
+fn diff(args: &SaveArgs) -> anyhow::Result<ExitCode> {
+    let ruleset = machine::load_ruleset(ReadElements::All)?;
+    let names = hookscope::kernel::machine::names(&ruleset);
+    let files = match (&args.output, args.format) {
+        (Some(path), Format::Nft) => vec![boot::look_at(path, &ruleset, &names)],
+        (Some(_), _) => {
+            bail!("--diff with --output compares files of nft only; leave --output out")
+        }
+        (None, _) => boot::look(&ruleset, &names),
+    };
+    let mut out = io::stdout().lock();
+    if files.is_empty() {
+        writeln!(out, "no rules run, and none are loaded at boot")?;
+    }
+    for file in &files {
+        let place = match file.path.as_os_str().is_empty() {
+            true => "(no file)".to_owned(),
+            false => file.path.display().to_string(),
+        };
+        writeln!(out, "{} {place}: {}", file.program, file.summary())?;
+        for note in &file.notes {
+            writeln!(out, "  {note}")?;
+        }
+        let (Says::Differs(found) | Says::NoFile(found)) = &file.says else {
+            continue;
+        };
+        for one in found {
+            writeln!(out, "  {}", one.place)?;
+            for line in &one.lines {
+                match line {
+                    Line::Old(text) => writeln!(out, "-   {text}")?,
+                    Line::New(text) => writeln!(out, "+   {text}")?,
+                    Line::Same(text) => writeln!(out, "    {text}")?,
+                    Line::Gap(count) => writeln!(out, "    ... {count} more")?,
+                }
+            }
+        }
+    }
+    Ok(match files.iter().all(boot::Saved::same) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
 fn tell(saved: &Saved) -> anyhow::Result<()> {
@@ -67,22 +122,4 @@ fn tell(saved: &Saved) -> anyhow::Result<()> {
         writeln!(io::stderr(), "hookscope: {note}")?;
     }
     Ok(())
-}
-
-/// The kernel takes the very text that is going to be written.
-fn check(text: &str) -> Result<(), String> {
-    let script = compile::parse("the text", text.to_owned(), Vec::new())
-        .map_err(|(sources, wrong)| render_all(&sources, &wrong))?;
-    let sources = script.sources;
-    let compiled = compile::compile(script.commands).map_err(|failure| match failure {
-        Failure::Text(wrong) => render_all(&sources, &wrong),
-        Failure::Kernel(error) => error.to_string(),
-    })?;
-    let options = kernel::Options {
-        check: true,
-        ..kernel::Options::default()
-    };
-    kernel::commit(&compiled.commands, options)
-        .map(|_| ())
-        .map_err(|refused| refused.to_string())
 }

@@ -2,7 +2,7 @@
 //! side by side.
 
 use anyhow::Context;
-use hookscope::flow::observed::options;
+use hookscope::flow::options;
 use hookscope::flow::words::Words;
 use hookscope::flow::{Question, Simulator, Trace};
 use hookscope::lab::twin::{Act, Comparison, Twin, compare, json};
@@ -127,7 +127,7 @@ impl<'a> Asked<'a> {
         let predicted = words.json(trace, question.iif.as_deref(), &Value::Null);
         let case = Case {
             program: env!("CARGO_PKG_VERSION").into(),
-            options: options(question),
+            options: options::text(question),
             frame: question.frame.clone().map(Into::into),
             payload: question.payload.clone().into(),
             predicted: predicted.to_string(),

@@ -114,6 +114,20 @@ const PRI_NAT_SRC: i32 = 100;
 /// Where br_netfilter sits in the bridge's hooks: `NF_BR_PRI_BRNF`.
 const PRI_BRNF: i32 = 0;
 
+fn put(lists: &mut [List], hook: usize, entry: Entry) {
+    if let Some(list) = lists.get_mut(hook) {
+        list.push(entry);
+    }
+}
+
+/// Since when something is used, of IPv4 and IPv6: the first who asked for it counts.
+fn first_use(since: &mut [Option<(u64, u64)>; 2], side: usize, when: (u64, u64)) {
+    if let Some(since) = since.get_mut(side) {
+        let known = since.get_or_insert(when);
+        *known = (*known).min(when);
+    }
+}
+
 impl Hooks {
     pub fn build(
         program: &Program<'_>,
@@ -150,23 +164,22 @@ impl Hooks {
                     let at = usize::from(hook);
                     if family != Family::Ip6 {
                         let list = if nat { &mut hooks.nat4 } else { &mut hooks.ip };
-                        list[at].push(entry);
+                        put(list, at, entry);
                     }
                     if family != Family::Ip {
                         let list = if nat { &mut hooks.nat6 } else { &mut hooks.ip6 };
-                        list[at].push(entry);
+                        put(list, at, entry);
                     }
                     if nat {
                         for (side, other) in [(0, Family::Ip6), (1, Family::Ip)] {
                             if family != other {
-                                let since = nat_since[side].get_or_insert(entry.registered);
-                                *since = (*since).min(entry.registered);
+                                first_use(&mut nat_since, side, entry.registered);
                             }
                         }
                     }
                 }
-                (Family::Bridge, 0..=4) => hooks.bridge[usize::from(hook)].push(entry),
-                (Family::Arp, 0..=2) => hooks.arp[usize::from(hook)].push(entry),
+                (Family::Bridge, 0..=4) => put(&mut hooks.bridge, hook.into(), entry),
+                (Family::Arp, 0..=2) => put(&mut hooks.arp, hook.into(), entry),
                 _ => {}
             }
         }
@@ -174,25 +187,21 @@ impl Hooks {
         // Legacy tables come when somebody asks for them: taken as younger than the rest.
         for (place, table) in legacy.iter().enumerate() {
             let since = (u64::MAX, (legacy.len() - place) as u64);
-            for hook in 0..5usize {
+            for (hook, priority) in table.priority.into_iter().enumerate() {
                 if table.hooks & (1 << hook) == 0 {
                     continue;
                 }
                 let entry = Entry {
-                    priority: table.priority[hook],
+                    priority,
                     registered: since,
                     function: Function::Legacy(place),
                 };
                 match (table.family, table.is_nat) {
-                    (Family::Ip, false) => hooks.ip[hook].push(entry),
-                    (Family::Ip, true) => hooks.nat4[hook].push(entry),
-                    (Family::Ip6, false) => hooks.ip6[hook].push(entry),
-                    (Family::Ip6, true) => hooks.nat6[hook].push(entry),
-                    (Family::Arp, _) => {
-                        if let Some(list) = hooks.arp.get_mut(hook) {
-                            list.push(entry);
-                        }
-                    }
+                    (Family::Ip, false) => put(&mut hooks.ip, hook, entry),
+                    (Family::Ip, true) => put(&mut hooks.nat4, hook, entry),
+                    (Family::Ip6, false) => put(&mut hooks.ip6, hook, entry),
+                    (Family::Ip6, true) => put(&mut hooks.nat6, hook, entry),
+                    (Family::Arp, _) => put(&mut hooks.arp, hook, entry),
                     _ => {}
                 }
             }
@@ -202,27 +211,24 @@ impl Hooks {
                 _ => continue,
             };
             if table.is_nat {
-                nat_since[side].get_or_insert(since);
+                first_use(&mut nat_since, side, since);
             }
             if table.uses_conntrack {
-                conntrack[side].get_or_insert(since);
+                first_use(&mut conntrack, side, since);
             }
         }
         (hooks.conntrack4, hooks.conntrack6) = (conntrack[0].is_some(), conntrack[1].is_some());
-        for side in 0..2 {
-            let lists = if side == 0 {
-                &mut hooks.ip
-            } else {
-                &mut hooks.ip6
-            };
+        let sides = [&mut hooks.ip, &mut hooks.ip6];
+        for ((lists, conntrack), nat_since) in sides.into_iter().zip(conntrack).zip(nat_since) {
             let mut add = |hook: u8, priority, registered, function| {
-                lists[usize::from(hook)].push(Entry {
+                let entry = Entry {
                     priority,
                     registered,
                     function,
-                });
+                };
+                put(lists, hook.into(), entry);
             };
-            if let Some(since) = conntrack[side] {
+            if let Some(since) = conntrack {
                 for hook in [inet::PREROUTING, inet::OUTPUT] {
                     add(hook, PRI_DEFRAG, since, Function::Defrag);
                     add(hook, PRI_CONNTRACK, since, Function::Conntrack);
@@ -231,7 +237,7 @@ impl Hooks {
                     add(hook, i32::MAX, since, Function::Confirm);
                 }
             }
-            if let Some(since) = nat_since[side] {
+            if let Some(since) = nat_since {
                 for hook in [inet::PREROUTING, inet::OUTPUT] {
                     add(hook, PRI_NAT_DST, since, Function::Nat);
                 }
@@ -246,11 +252,12 @@ impl Hooks {
         if br_netfilter {
             // Registered with the module, or with the namespace: before any chain.
             let mut add = |hook: u8, priority, function| {
-                hooks.bridge[usize::from(hook)].push(Entry {
+                let entry = Entry {
                     priority,
                     registered: (0, 0),
                     function,
-                });
+                };
+                put(&mut hooks.bridge, hook.into(), entry);
             };
             add(inet::PREROUTING, PRI_BRNF, Function::BridgePrerouting);
             add(inet::FORWARD, PRI_BRNF, Function::BridgeForward);
@@ -384,8 +391,7 @@ fn conntrack_users(program: &Program<'_>) -> [Option<(u64, u64)>; 2] {
             _ => &[],
         };
         for side in sides {
-            let known = since[*side].get_or_insert(when);
-            *known = (*known).min(when);
+            first_use(&mut since, *side, when);
         }
     };
     for code in &program.tables {

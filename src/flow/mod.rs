@@ -8,6 +8,17 @@
 //! What the kernel knows and no picture holds (tokens of a limit, random numbers, sockets) is a decision: the
 //! likeliest outcome is walked, and the others are reported as uncertain with their own fates.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unwrap_used
+    )
+)]
+
 pub mod conntrack;
 pub mod cut;
 pub mod eval;
@@ -17,6 +28,7 @@ pub mod frame;
 pub mod group;
 mod hash;
 pub mod hooks;
+pub mod jhash;
 pub mod nat;
 pub mod observed;
 pub mod options;

@@ -10,7 +10,7 @@ use super::packet::{
 use crate::model::Family;
 use crate::model::trace::TracedPacket;
 use serde_json::{Map, Value};
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 
 /// What the headers of a packet say.
@@ -294,53 +294,10 @@ fn end(f: &mut fmt::Formatter<'_>, address: IpAddr, port: Option<u16>) -> fmt::R
     }
 }
 
-/// The options of `hookscope trace` that ask about this packet.
-pub fn options(question: &Question) -> String {
-    let mut out = String::new();
-    let mut put = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            let space = if out.is_empty() { "" } else { " " };
-            let _ = write!(out, "{space}--{name} {value}");
-        }
-    };
-    put("iif", question.iif.clone());
-    put("src", question.src.map(|a| a.to_string()));
-    put("dst", question.dst.map(|a| a.to_string()));
-    put("proto", question.proto.map(protocol_name));
-    put("sport", question.sport.map(|p| p.to_string()));
-    put("dport", question.dport.map(|p| p.to_string()));
-    put("tcp-flags", question.tcp_flags.map(flags));
-    put("icmp-type", question.icmp_type.map(|t| t.to_string()));
-    put("icmp-code", question.icmp_code.map(|c| c.to_string()));
-    put(
-        "mark",
-        (question.mark != 0).then(|| question.mark.to_string()),
-    );
-    put("length", question.length.map(|l| l.to_string()));
-    put("ttl", question.ttl.map(|t| t.to_string()));
-    put(
-        "dscp",
-        (question.dscp != 0).then(|| question.dscp.to_string()),
-    );
-    put("ether-src", question.ether_src.map(mac));
-    put("ether-dst", question.ether_dst.map(mac));
-    put("vlan", question.vlan.map(|v| v.to_string()));
-    put(
-        "fragment",
-        question.fragment.map(|fragment| {
-            format!(
-                "{}{}",
-                fragment.offset,
-                if fragment.more { "+" } else { "" }
-            )
-        }),
-    );
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::options;
 
     #[test]
     fn a_question_is_seen_again_in_its_packet() {
@@ -359,7 +316,7 @@ mod tests {
             let seen = Observed::packet(&[], &skb.data, 0);
             let again = seen.question(None);
             assert_eq!(
-                options(&again),
+                options::text(&again),
                 format!(
                     "--src {src} --dst {dst} --proto tcp --sport 4000 --dport 80 --tcp-flags syn --length {} --ttl 9 --dscp 10",
                     skb.data.len()

@@ -1,6 +1,7 @@
 //! The options that describe a packet: their names, and text to values. What `hookscope trace` takes on the command
 //! line and in files, and what the packet form of the interface takes field by field.
 
+use super::observed;
 use super::packet::{CtOverride, Fragment, PROTOCOLS, Question, QuestionError, TCP_FLAGS};
 use std::net::IpAddr;
 
@@ -332,11 +333,7 @@ pub fn time(text: &str) -> Result<i64, String> {
 pub fn of(question: &Question) -> Vec<(&'static str, String)> {
     let mut out: Vec<(&'static str, String)> = Vec::new();
     let mut put = |name: &'static str, value: Option<String>| out.extend(value.map(|v| (name, v)));
-    let bytes = |bytes: &[u8], between: &str| -> String {
-        let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        bytes.join(between)
-    };
-    let mac = |mac: Option<[u8; 6]>| mac.map(|mac| bytes(&mac, ":"));
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
     put("iif", question.iif.clone());
     put("src", question.src.map(|a| a.to_string()));
     put("dst", question.dst.map(|a| a.to_string()));
@@ -347,18 +344,7 @@ pub fn of(question: &Question) -> Vec<(&'static str, String)> {
         .iter()
         .find(|(_, state)| Some(*state) == question.ct_state);
     put("ct-state", state.map(|(name, _)| (*name).to_owned()));
-    put(
-        "tcp-flags",
-        question.tcp_flags.map(|bits| {
-            let set = TCP_FLAGS.iter().filter(|(_, bit)| bits & bit != 0);
-            let names: Vec<&str> = set.map(|(name, _)| *name).collect();
-            if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(",")
-            }
-        }),
-    );
+    put("tcp-flags", question.tcp_flags.map(observed::flags));
     put("icmp-type", question.icmp_type.map(|n| n.to_string()));
     put("icmp-code", question.icmp_code.map(|n| n.to_string()));
     let mark = (question.mark != 0).then(|| format!("{:#x}", question.mark));
@@ -367,8 +353,8 @@ pub fn of(question: &Question) -> Vec<(&'static str, String)> {
     put("ttl", question.ttl.map(|n| n.to_string()));
     let dscp = (question.dscp != 0).then(|| question.dscp.to_string());
     put("dscp", dscp);
-    put("ether-src", mac(question.ether_src));
-    put("ether-dst", mac(question.ether_dst));
+    put("ether-src", question.ether_src.map(observed::mac));
+    put("ether-dst", question.ether_dst.map(observed::mac));
     put("vlan", question.vlan.map(|n| n.to_string()));
     put("uid", question.uid.map(|n| n.to_string()));
     put("gid", question.gid.map(|n| n.to_string()));
@@ -379,14 +365,20 @@ pub fn of(question: &Question) -> Vec<(&'static str, String)> {
             format!("{}{more}", fragment.offset)
         }),
     );
-    let payload = (!question.payload.is_empty()).then(|| bytes(&question.payload, ""));
+    let payload = (!question.payload.is_empty()).then(|| hex(&question.payload));
     put("payload", payload);
-    put("hex", question.frame.as_ref().map(|frame| bytes(frame, "")));
+    put("hex", question.frame.as_ref().map(|frame| hex(frame)));
     put(
         "time",
         question.time.map(|time| (time / 1_000_000_000).to_string()),
     );
     out
+}
+
+/// The options that ask about a packet, as one line.
+pub fn text(question: &Question) -> String {
+    let pairs = of(question);
+    line(pairs.iter().map(|(name, text)| (*name, text.as_str())))
 }
 
 /// The options as a line that [`pairs`] reads.

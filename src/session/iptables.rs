@@ -37,7 +37,7 @@ pub fn machine(ruleset: &Ruleset) -> Machine {
 }
 
 /// A table as it is before anything is written to it.
-fn empty(family: Family, name: &str) -> Table {
+pub fn empty(family: Family, name: &str) -> Table {
     let chains = builtin::table(family, name).map_or(&[][..], |table| table.chains);
     Table {
         family,

@@ -4,6 +4,7 @@
 //! [`Command`]s; they never touch a socket.
 
 pub mod beside;
+pub mod boot;
 pub mod case;
 pub mod changes;
 pub mod compile;

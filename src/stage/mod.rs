@@ -11,6 +11,7 @@ pub mod carry;
 pub mod change;
 pub mod commit;
 pub mod content;
+pub mod difference;
 mod fault;
 pub mod guard;
 pub mod ipset;

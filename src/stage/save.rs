@@ -1,12 +1,10 @@
-//! The ruleset of the next boot: where this distribution loads it from, whether it says what the running one says,
-//! and writing it there.
+//! The ruleset of the next boot: where this distribution loads it from, and writing it there.
 //!
-//! May use `lang` for the text. Compiling the language is the caller's: it hands in what checks and what reads a text.
+//! May use `lang` for the text. Compiling the language is the caller's: it hands in what checks a text.
 
 pub mod iptables;
 
 use super::guard::state::write_whole;
-use super::plan::{self, Plan};
 use crate::kernel::nf_tables::decode;
 use crate::lang::nft::print::{self, Options};
 use crate::model::ruleset::table_flags;
@@ -124,9 +122,28 @@ fn loaded_by(unit: &str) -> Option<String> {
     })
 }
 
+/// What to say when nothing on this machine loads the file.
+pub fn loader(root: &Path) -> Option<String> {
+    let units = [
+        "etc/systemd/system",
+        "usr/lib/systemd/system",
+        "lib/systemd/system",
+    ];
+    let unit = |directory: &&str| root.join(directory).join("nftables.service").exists();
+    if !units.iter().any(unit) {
+        return None;
+    }
+    let wants = fs::read_dir(root.join("etc/systemd/system")).ok()?;
+    let enabled = wants
+        .flatten()
+        .any(|entry| fs::symlink_metadata(entry.path().join("nftables.service")).is_ok());
+    (!enabled)
+        .then(|| "nothing loads it at boot; `systemctl enable nftables` makes it so".to_owned())
+}
+
 /// What of a ruleset is to be there after a boot: not the elements that packets or programs put in for a while, and
 /// not the tables that live with a process.
-fn lasting(ruleset: &Ruleset, notes: &mut Vec<String>) -> Ruleset {
+pub fn lasting(ruleset: &Ruleset, notes: &mut Vec<String>) -> Ruleset {
     let mut kept = ruleset.clone();
     kept.tables.retain(|table| {
         let owned = table.flags & table_flags::OWNER != 0;
@@ -248,19 +265,6 @@ fn backup_name(path: &Path) -> PathBuf {
         .map(named)
         .find(|path| !path.exists())
         .unwrap_or_else(|| named(0))
-}
-
-/// What leads from what is saved to what is running, by meaning: comments, order of words and what comes and goes by
-/// itself do not count. `compile` makes a ruleset of the saved text.
-pub fn difference(
-    saved: &str,
-    running: &Ruleset,
-    compile: impl FnOnce(&str) -> Result<Ruleset, String>,
-) -> Result<Plan, String> {
-    let mut notes = Vec::new();
-    let saved = lasting(&compile(saved)?, &mut notes);
-    let running = lasting(running, &mut notes);
-    Ok(plan::diff(&saved, &running))
 }
 
 #[cfg(test)]

@@ -191,6 +191,8 @@ actions! {
     AddBefore      "add-before"        "add before"     0 true  "write a new rule before this one";
     MoveUp         "move-up"           "move up"        0 true  "stage moving this rule over the one before it";
     MoveDown       "move-down"         "move down"      0 true  "stage moving this rule behind the one after it";
+    PickUp         "pick-up"           "pick up"        0 true  "pick this rule up, to put it into another chain of its table";
+    PutDown        "put-down"          "put here"      10 true  "stage moving the rule that is picked up behind this one";
     SwitchRule     "switch"            "off/on"        15 true  "stage switching this rule off, or on again; it stays where it is";
     EditTable      "edit-table"        "edit table"    0 true  "open the whole table in $EDITOR; what you change is staged";
     TurnPolicy     "policy"            "policy"        15 true  "stage the other policy for this chain: accept or drop";
@@ -205,6 +207,8 @@ actions! {
     Keep           "keep"              "keep"           3 true  "confirm the commit that waits";
     RollBack       "roll-back"         "take back"      3 true  "take the commit back that waits for confirmation";
     UndoCommit     "undo-commit"       "undo commit"    0 true  "take back the last commit that stands, from the journal; asks first";
+    Boot           "next-boot"         "next boot"     18 true  "what the next boot loads, and how what runs differs from it";
+    SaveBoot       "save-boot"         "save"           3 false "write what runs where the next boot loads it from; the old file is kept";
     ToggleWindow   "confirm-window"    "confirm window" 3 false "with or without a confirm window";
     Complete       "complete"          "complete"       3 false "put the word that fits here, or the next of them";
     CompleteBack   "complete-back"     "word before"    0 false "put the word before this one of those that fit here";

@@ -249,7 +249,8 @@ impl State {
                     || self.routes.is_editing(self.screen)
                     || self.flow.is_editing(self.screen)
                     || self.live.is_editing(self.screen)
-                    || (self.screen == Screen::Explore && self.explore.zoom)
+                    || (self.screen == Screen::Explore
+                        && (self.explore.zoom || self.explore.picked.is_some()))
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
@@ -298,6 +299,8 @@ impl State {
             | Action::AddBefore
             | Action::MoveUp
             | Action::MoveDown
+            | Action::PickUp
+            | Action::PutDown
             | Action::SwitchRule
             | Action::EditTable
             | Action::TurnPolicy
@@ -314,6 +317,8 @@ impl State {
             | Action::AddBefore
             | Action::MoveUp
             | Action::MoveDown
+            | Action::PickUp
+            | Action::PutDown
             | Action::SwitchRule
             | Action::EditTable
             | Action::TurnPolicy
@@ -325,6 +330,8 @@ impl State {
             | Action::Validate
             | Action::Commit
             | Action::ClearChanges
+            | Action::Boot
+            | Action::SaveBoot
             | Action::Keep
             | Action::RollBack
             | Action::UndoCommit => screen::changes::update::enabled(self, action),
@@ -560,6 +567,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Cancel => {
             if state.explore.zoom && state.screen == Screen::Explore {
                 screen::explore::update::perform(state, Action::Zoom, effects);
+            } else if state.screen == Screen::Explore && state.explore.picked.is_some() {
+                state.explore.picked = None;
             } else {
                 state.search = Search::default();
             }
@@ -599,6 +608,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::Validate
         | Action::Commit
         | Action::ClearChanges
+        | Action::Boot
         | Action::Keep
         | Action::RollBack
         | Action::UndoCommit => screen::changes::update::perform_anywhere(state, action, effects),
@@ -621,6 +631,10 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
     }
     let size = state.size;
     let help = overlay::help::lines(state, usize::from(overlay::help::area(size).width)).len();
+    let boot = match &state.overlay {
+        Some(Overlay::Boot { .. }) => overlay::boot::lines(state).len(),
+        _ => 0,
+    };
     let messages = overlay::messages::lines(state, usize::from(size.width)).len();
     match &mut state.overlay {
         Some(Overlay::Ask(_)) => overlay::ask::perform(state, action, effects),
@@ -628,6 +642,12 @@ fn in_overlay(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Some(Overlay::Finder(_)) => overlay::finder::perform(state, action, effects),
         Some(Overlay::Help { scroll }) => {
             *scroll = scrolled(*scroll, action, help, overlay::help::height(size));
+        }
+        Some(Overlay::Boot { .. }) if action == Action::SaveBoot => {
+            screen::changes::update::perform_anywhere(state, action, effects);
+        }
+        Some(Overlay::Boot { scroll }) => {
+            *scroll = scrolled(*scroll, action, boot, overlay::help::height(size));
         }
         Some(Overlay::Messages { scroll }) => {
             *scroll = scrolled(*scroll, action, messages, overlay::help::height(size));

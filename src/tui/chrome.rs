@@ -60,6 +60,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Some(Overlay::Editor(editor)) => overlay::editor::render(state, editor, frame),
         Some(Overlay::Finder(finder)) => overlay::finder::render(state, finder, frame),
         Some(Overlay::Help { scroll }) => overlay::help::render(state, *scroll, frame),
+        Some(Overlay::Boot { scroll }) => overlay::boot::render(state, *scroll, frame),
         Some(Overlay::Messages { scroll }) => overlay::messages::render(state, *scroll, frame),
         None => {}
     }

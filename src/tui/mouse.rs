@@ -28,7 +28,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
         }
         // Nobody loses what was written by a click beside it.
         Some(Overlay::Editor(_) | Overlay::Ask(_)) => return,
-        Some(Overlay::Help { .. } | Overlay::Messages { .. }) => {
+        Some(Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Boot { .. }) => {
             if !overlay::help::area(state.size).contains((x, y).into()) {
                 state.overlay = None;
             }

@@ -1,10 +1,10 @@
 //! What the interface asks of the kernel about changes, and what comes back. Plain data; the runner does it.
 
 use crate::model::{Family, Name, Names, Ruleset};
-use crate::session::Beside;
 use crate::session::changes::severed::Severed;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Past, Problem, Window};
+use crate::session::{Beside, boot};
 use crate::stage::change::{Change, Edit};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,13 @@ pub enum Request {
         names: Arc<Names>,
         /// Take them back after this time unless they are confirmed.
         confirm: Option<Duration>,
+        /// What was on the screen when the person said yes.
+        reviewed: Option<Arc<Ruleset>>,
     },
+    /// What the next boot loads, held against what runs.
+    Boot,
+    /// Write what runs to the files of these programs, which are loaded at boot.
+    SaveBoot(Vec<&'static str>),
     /// Keep the changes where a lost terminal does not lose them.
     Remember(Arc<Vec<Change>>),
     /// What a program staged that was killed.
@@ -65,10 +71,10 @@ pub enum Reply {
         version: u64,
         outcome: Result<(), Problem>,
     },
-    /// With what went wrong beside a commit that was made.
+    /// With the generation that a commit made, and what went wrong beside it.
     Committed {
         version: u64,
-        outcome: Result<Vec<String>, Problem>,
+        outcome: Result<(Option<u32>, Vec<String>), Problem>,
     },
     Severed {
         version: u64,
@@ -82,6 +88,9 @@ pub enum Reply {
     /// With what could not be restored.
     RolledBack(Result<Vec<String>, String>),
     Window(Option<Window>),
+    Boot(Result<Vec<boot::Saved>, String>),
+    /// A sentence for each file.
+    BootSaved(Vec<Result<String, String>>),
     History(Vec<Past>),
     Beside(Arc<Beside>),
 }

@@ -3,7 +3,9 @@
 use super::sample::{Bench, network, picture, ruleset};
 use super::{bench, check};
 use hookscope::model::Elements;
+use hookscope::session::boot::{Saved, Says};
 use hookscope::session::changes::{Past, Problem, Window, Wrong};
+use hookscope::stage::difference::{Difference, compare};
 use hookscope::tui::job::Answer;
 use hookscope::tui::request::{Reply, Request};
 use hookscope::tui::{Effect, Event};
@@ -79,6 +81,92 @@ fn screens_of_changes_are_as_expected() {
     mono.show(picture(ruleset(), network(0)));
     mono.keys("enter d 3");
     check("changes-mono", &mono);
+}
+
+#[test]
+fn what_others_did_and_what_the_next_boot_loads() {
+    let text = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| (*text).to_string())
+            .collect::<Vec<_>>()
+    };
+    let old = text(&[
+        "type filter hook input priority filter; policy drop;",
+        "tcp dport 22 accept",
+        "ip saddr @blocklist drop",
+    ]);
+    let new = text(&[
+        "type filter hook input priority filter; policy drop;",
+        "tcp dport 22 accept",
+        "tcp dport { 8443, 9443 } counter accept comment \"the console of the appliance, until the ticket is closed\"",
+        "ip saddr @blocklist drop",
+    ]);
+    let found = vec![
+        Difference {
+            place: "table inet guard, chain input".into(),
+            lines: compare(&old, &new),
+        },
+        Difference {
+            place: "table inet guard, chain wide 名前".into(),
+            lines: compare(&new, &old),
+        },
+    ];
+    for (size, width, height) in [("80x24", 80, 24), ("200x50", 200, 50)] {
+        let mut bench = bench(width, height);
+        bench.keys("enter d 3 c");
+        nobody_cut(&mut bench);
+        bench.keys("enter");
+        let version = bench.state.changes.set.version();
+        let outcome = Err(Problem::Theirs(found.clone()));
+        reply(&mut bench, Reply::Committed { version, outcome });
+        check(&format!("changes-theirs-{size}"), &bench);
+        bench.keys("X S");
+        let saved = |program, path: &str, says| Saved {
+            program,
+            path: path.into(),
+            says,
+            notes: Vec::new(),
+        };
+        let files = vec![
+            saved("nft", "/etc/nftables.conf", Says::Differs(found.clone())),
+            saved("iptables", "/etc/iptables/rules.v4", Says::Same),
+            saved(
+                "ip6tables",
+                "/etc/iptables/rules.v6",
+                Says::Unknown("line 3: there is no match `nonsense`".into()),
+            ),
+        ];
+        reply(&mut bench, Reply::Boot(Ok(files)));
+        check(&format!("changes-boot-{size}"), &bench);
+        bench.keys("w");
+        assert!(
+            matches!(request(&bench), Request::SaveBoot(programs) if programs == ["nft", "ip6tables"])
+        );
+        let failed = "cannot write '/etc/iptables/rules.v6': No space left on device (os error 28); the file is what it was";
+        reply(
+            &mut bench,
+            Reply::BootSaved(vec![
+                Ok("/etc/nftables.conf is written".into()),
+                Err(failed.into()),
+            ]),
+        );
+        assert!(matches!(request(&bench), Request::Boot));
+        let now = vec![saved("nft", "/etc/nftables.conf", Says::Same)];
+        reply(&mut bench, Reply::Boot(Ok(now)));
+        bench.keys("w");
+        assert!(
+            matches!(request(&bench), Request::Boot),
+            "there is nothing to write"
+        );
+        bench.tick(30);
+        bench.keys("esc");
+        assert!(
+            bench.screen().contains("/etc/nftables.conf says what runs"),
+            "{}",
+            bench.screen()
+        );
+    }
 }
 
 #[test]
@@ -207,7 +295,7 @@ fn a_commit_is_asked_for_and_waits_for_confirmation() {
     // Nothing else while it is being made.
     bench.keys("u X c d");
     assert_eq!(staged(&bench).len(), 5);
-    let outcome = Ok(Vec::new());
+    let outcome = Ok((Some(7), Vec::new()));
     reply(&mut bench, Reply::Committed { version, outcome });
     assert!(staged(&bench).is_empty());
     bench.tick(1);

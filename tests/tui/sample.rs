@@ -3,7 +3,7 @@
 use hookscope::kernel::netlink::AttrWriter;
 use hookscope::model::network::{
     Fib, FibFamily, Link, Network, PolicyRule, Prefix, RouteBody, RouteKind, RouteTableBuilder,
-    RuleAction, TcHooks,
+    TcHooks,
 };
 use hookscope::model::*;
 use hookscope::session::*;
@@ -235,36 +235,9 @@ fn link(index: u32, name: &str) -> Link {
 
 fn policy(priority: u32, table: u32) -> PolicyRule {
     PolicyRule {
-        family: 2,
         priority,
-        flags: 0,
-        action: RuleAction::Lookup,
         table,
-        src: None,
-        src_len: 0,
-        dst: None,
-        dst_len: 0,
-        tos: 0,
-        mark: None,
-        mask: None,
-        iif: None,
-        oif: None,
-        l3mdev: None,
-        uid: None,
-        ipproto: None,
-        sport: None,
-        dport: None,
-        tunnel: None,
-        dscp: None,
-        dscp_mask: None,
-        flow_label: None,
-        flow_label_mask: None,
-        suppress_prefix_length: None,
-        suppress_group: None,
-        realms: None,
-        protocol: None,
-        unknown: Vec::new(),
-        raw: Vec::new(),
+        ..PolicyRule::new(2)
     }
 }
 

@@ -131,7 +131,6 @@ pub(super) fn packet(
         return Err("SCTP chunks that make no sense together");
     };
     let has = |kind: u8| chunks.iter().any(|chunk| chunk.kind == kind);
-    let own = usize::from(direction & 1);
     if !entry.is_confirmed() {
         if has(ABORT) || has(SHUTDOWN_COMPLETE) || has(COOKIE_ACK) {
             return Err("SCTP without an association and not its beginning");
@@ -164,25 +163,29 @@ pub(super) fn packet(
         HEARTBEAT,
         HEARTBEAT_ACK,
     ];
-    if !exempt.into_iter().any(has) && tag != entry.sctp_tags[own] {
+    let [original, reply] = &mut entry.sctp_tags;
+    let (own, other) = if direction & 1 == 0 {
+        (original, *reply)
+    } else {
+        (reply, *original)
+    };
+    if !exempt.into_iter().any(has) && tag != *own {
         return Err(WRONG_TAG);
     }
     for chunk in &chunks {
         let wanted = match chunk.kind {
             INIT => Some(0),
-            ABORT | SHUTDOWN_COMPLETE if chunk.flags & FLAG_T != 0 => {
-                Some(entry.sctp_tags[1 - own])
-            }
-            ABORT | SHUTDOWN_COMPLETE | COOKIE_ECHO => Some(entry.sctp_tags[own]),
+            ABORT | SHUTDOWN_COMPLETE if chunk.flags & FLAG_T != 0 => Some(other),
+            ABORT | SHUTDOWN_COMPLETE | COOKIE_ECHO => Some(*own),
             _ => None,
         };
         if wanted.is_some_and(|wanted| wanted != tag) {
             return Err(WRONG_TAG);
         }
         if matches!(chunk.kind, HEARTBEAT | HEARTBEAT_ACK) {
-            if entry.sctp_tags[own] == 0 {
-                entry.sctp_tags[own] = tag;
-            } else if entry.sctp_tags[own] != tag {
+            if *own == 0 {
+                *own = tag;
+            } else if *own != tag {
                 if has(DATA) || chunk.kind == HEARTBEAT_ACK {
                     return Err(WRONG_TAG);
                 }

@@ -309,7 +309,7 @@ impl<'s> Walk<'s, '_> {
         let data = sreg.and_then(|at| self.registers.get(at, len));
         match (kind, seed, data) {
             (JENKINS, Some(seed), Some(data)) => {
-                let hash = crate::flow::nat::jhash(data, seed);
+                let hash = crate::flow::jhash::jhash(data, seed);
                 let scaled = (u64::from(hash) * u64::from(modulus)) >> 32;
                 self.registers.put_u32(dreg, scaled as u32 + offset);
             }

@@ -4,11 +4,14 @@
 //! sets. Uses the layouts of `kernel::xtables` through [`Code`]. An extension that is not understood is a decision:
 //! it may match or not.
 
+mod conntrack;
 mod header;
 pub mod ipset;
 pub mod legacy;
+mod route;
 mod state;
 mod target;
+mod time;
 
 use super::eval::Next;
 use super::path::Walk;

@@ -5,13 +5,14 @@ use super::verify::{for_moves, verify};
 use super::{Done, Problem, Wrong, iptables, legacy, routes};
 use crate::kernel::netlink::KernelError;
 use crate::lang::nft::syntax::Span;
-use crate::model::{Family, Name, Names};
+use crate::model::{Family, Name, Names, Ruleset};
 use crate::session::compile::{self, Failure};
 use crate::stage::carry::carry;
 use crate::stage::change::Edit;
 use crate::stage::commit::{
     self, Beside, BesideError, BesideRefused, CommitError, Committed, Hold, Options,
 };
+use crate::stage::difference::difference;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -25,20 +26,28 @@ pub fn check(edits: &[Edit], names: &Names) -> Result<(), Problem> {
 }
 
 /// Make the changes, all or none of them. With `confirm` they are taken back after that time unless somebody
-/// confirms them, and at once when this program ends.
-pub fn commit(edits: &[Edit], names: &Names, confirm: Option<Duration>) -> Result<Done, Problem> {
+/// confirms them, and at once when this program ends. Tables that the changes are about must be what they were in
+/// `reviewed`, the picture that the person saw.
+pub fn commit(
+    edits: &[Edit],
+    names: &Names,
+    confirm: Option<Duration>,
+    reviewed: Option<&Ruleset>,
+) -> Result<Done, Problem> {
     let commands: Vec<String> = edits.iter().map(Edit::command).collect();
     let options = Options {
         confirm,
         hold: Hold::WithProgram,
         why: "made in the terminal interface".into(),
         text: commands.join("\n"),
+        reviewed,
         ..Options::default()
     };
     let done = run(edits, names, &options)?;
     Ok(Done {
         guard: done.guard,
         entry: done.entry,
+        generation: done.generation,
         warnings: done.warnings,
     })
 }
@@ -47,6 +56,7 @@ pub fn commit(edits: &[Edit], names: &Names, confirm: Option<Duration>) -> Resul
 const TRIES: usize = 10;
 
 fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed, Problem> {
+    let reviewed = options.reviewed;
     for _ in 0..TRIES {
         let (text, script) = read(edits).map_err(Problem::Changes)?;
         let routing = routes::prepare(edits, names)?;
@@ -89,7 +99,7 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
             spans: spans.as_deref(),
         };
         let options = Options {
-            reviewed: Some(&ruleset),
+            reviewed: options.reviewed.or(Some(&ruleset)),
             ..options.clone()
         };
         let done = if options.check {
@@ -104,7 +114,12 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
         };
         match done {
             Ok(done) => return Ok(done),
-            Err(BesideError::Commit(CommitError::Moved(_))) => {}
+            Err(BesideError::Commit(CommitError::Moved(moved))) => {
+                if reviewed.is_some() {
+                    let theirs = difference(&moved.reviewed, &moved.seen, names);
+                    return Err(Problem::Theirs(theirs));
+                }
+            }
             Err(BesideError::Commit(error)) => return Err(refused(error, &place)),
             Err(BesideError::Refused(error)) => {
                 return Err(match &error {

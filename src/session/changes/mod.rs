@@ -21,6 +21,7 @@ pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
 pub use staged::staged;
 pub use text::look;
 
+use crate::stage::difference::Difference;
 use crate::stage::guard::Guard;
 use std::ops::Range;
 
@@ -52,6 +53,8 @@ pub struct Moved {
 pub enum Problem {
     /// At least one.
     Changes(Vec<Wrong>),
+    /// Others changed the same tables since the person looked; this is what they did.
+    Theirs(Vec<Difference>),
     /// Nothing that a single change is to blame for; a sentence.
     Other(String),
 }
@@ -61,5 +64,7 @@ pub struct Done {
     /// While it waits for confirmation: dropping it takes the commit back.
     pub guard: Option<Guard>,
     pub entry: Option<u64>,
+    /// Of the ruleset with the changes.
+    pub generation: Option<u32>,
     pub warnings: Vec<String>,
 }

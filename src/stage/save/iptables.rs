@@ -65,7 +65,7 @@ pub fn program(family: Family) -> &'static str {
 }
 
 /// What to say when nothing on this machine loads the file.
-fn loader(root: &Path, family: Family) -> Option<String> {
+pub fn loader(root: &Path, family: Family) -> Option<String> {
     let program = program(family);
     let known = [
         "usr/sbin/netfilter-persistent".to_owned(),

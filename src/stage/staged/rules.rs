@@ -74,6 +74,20 @@ pub fn attributes(
     finish(out)
 }
 
+/// The sets that packets fill by this rule.
+pub fn filled(attributes: &[u8]) -> Vec<Name> {
+    let rule = Rule {
+        handle: 0,
+        attributes,
+    };
+    let body = decode::rule(rule).unwrap_or_default();
+    let sets = body.expressions.into_iter().filter_map(|one| match one {
+        Expression::Dynset { set, .. } => Some(set),
+        _ => None,
+    });
+    sets.collect()
+}
+
 /// The rule with other names in it; nothing where none is another.
 pub fn renamed(
     attributes: &[u8],

@@ -339,6 +339,11 @@ impl Work {
         if let Some(id) = new.id {
             self.rules.insert(id, handle);
         }
+        // A set that packets fill has an end, whether it was given one or not (nft_dynset_init).
+        for set in rules::filled(&bytes) {
+            let set = self.set(&set)?;
+            set.size = set.size.filter(|size| *size > 0).or(Some(0xffff));
+        }
         self.release(old.iter().map(Vec::as_slice));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What may lie over a screen: the palette and find, help, messages, the editor of a change, a question.
 
 pub mod ask;
+pub mod boot;
 pub mod editor;
 pub mod finder;
 pub mod help;
@@ -16,6 +17,7 @@ pub enum Overlay {
     Finder(Box<finder::Finder>),
     Help { scroll: usize },
     Messages { scroll: usize },
+    Boot { scroll: usize },
 }
 
 impl Overlay {
@@ -25,7 +27,7 @@ impl Overlay {
             Overlay::Ask(_) => Layer::Ask,
             Overlay::Editor(_) => Layer::Editor,
             Overlay::Finder(_) => Layer::Finder,
-            Overlay::Help { .. } | Overlay::Messages { .. } => Layer::Dialog,
+            Overlay::Help { .. } | Overlay::Messages { .. } | Overlay::Boot { .. } => Layer::Dialog,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
 use crate::session::changes::{kept, severed, whole};
-use crate::session::{beside, changes};
+use crate::session::{beside, boot, changes};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
+use crate::stage::save::Saved;
 use crate::tui::request::{Reply, Request};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,11 +50,13 @@ pub fn run(request: Request, held: &Held) -> Reply {
             changes,
             names,
             confirm,
+            reviewed,
         } => {
-            let outcome = changes::commit(&edits(&changes), &names, confirm);
+            let reviewed = reviewed.as_deref();
+            let outcome = changes::commit(&edits(&changes), &names, confirm, reviewed);
             let outcome = outcome.map(|done| {
                 *held.lock().unwrap_or_else(PoisonError::into_inner) = done.guard;
-                done.warnings
+                (done.generation, done.warnings)
             });
             Reply::Committed { version, outcome }
         }
@@ -88,6 +91,20 @@ pub fn run(request: Request, held: &Held) -> Reply {
         }
         Request::UndoCommit => Reply::RolledBack(changes::undo_last()),
         Request::Beside { ruleset } => Reply::Beside(Arc::new(beside::read(&ruleset))),
+        Request::Boot => Reply::Boot(boot::look_now()),
+        Request::SaveBoot(programs) => {
+            let saved = programs.into_iter().map(boot::write::file);
+            let sentence = |saved: Saved| match (saved.written, saved.backup) {
+                (false, _) => format!("{} says this already", saved.path.display()),
+                (true, None) => format!("{} is written", saved.path.display()),
+                (true, Some(backup)) => format!(
+                    "{} is written; what was there is in {}",
+                    saved.path.display(),
+                    backup.file_name().unwrap_or_default().display()
+                ),
+            };
+            Reply::BootSaved(saved.map(|one| one.map(sentence)).collect())
+        }
         Request::History => Reply::History(changes::history(HISTORY)),
         Request::Window => {
             let window = changes::window();

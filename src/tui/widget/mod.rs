@@ -1,5 +1,6 @@
 //! Parts that screens are made of. They read values and write cells, nothing else.
 
+pub mod difference;
 pub mod input;
 pub mod list;
 pub mod paint;

@@ -2,10 +2,12 @@
 
 mod expr;
 mod ruleset;
+mod sections;
 mod stmt;
 mod value;
 
 pub use ruleset::{Options, ruleset, timeout_states};
+pub use sections::{Section, sections};
 pub use stmt::{log_level, object_kind};
 pub(super) use value::symbol;
 

@@ -43,6 +43,18 @@ pub fn ruleset(
 /// Text is handed on when so many bytes have gathered.
 const CHUNK: usize = 1 << 20;
 
+/// The words for a table's flags.
+pub(super) fn flag_words(flags: u32) -> Vec<&'static str> {
+    let words = [
+        (table_flags::DORMANT, "dormant"),
+        (table_flags::OWNER, "owner"),
+        // nft 1.1.1
+        (table_flags::PERSIST, "persist"),
+    ];
+    let set = words.into_iter().filter(|(flag, _)| flags & flag != 0);
+    set.map(|(_, word)| word).collect()
+}
+
 impl Printer<'_> {
     fn flush(&mut self, out: &mut dyn io::Write) -> io::Result<()> {
         if self.out.is_ascii() {
@@ -71,19 +83,7 @@ impl Printer<'_> {
         self.put("\n");
         let mut delimiter = "";
         if table.flags != 0 {
-            self.put("\tflags ");
-            let mut comma = "";
-            for (flag, name) in [
-                (table_flags::DORMANT, "dormant"),
-                (table_flags::OWNER, "owner"),
-                // nft 1.1.1
-                (table_flags::PERSIST, "persist"),
-            ] {
-                if table.flags & flag != 0 {
-                    put!(self, "{comma}{name}");
-                    comma = ",";
-                }
-            }
+            put!(self, "\tflags {}", flag_words(table.flags).join(","));
             self.put("\n");
             delimiter = "\n";
         }
@@ -146,7 +146,7 @@ impl Printer<'_> {
         Ok(())
     }
 
-    fn base_chain(&mut self, chain: &Chain) {
+    pub(super) fn base_chain(&mut self, chain: &Chain) {
         let Some(base) = &chain.base else { return };
         let family = self.view.family();
         put!(
@@ -202,7 +202,7 @@ impl Printer<'_> {
         }
     }
 
-    fn set(&mut self, set: &Set, options: Options) {
+    pub(super) fn set(&mut self, set: &Set, options: Options) {
         let Some(info) = self.view.set_info(set) else {
             put!(self, "\tset {} {{\n", set.name);
             put!(
@@ -325,7 +325,7 @@ impl Printer<'_> {
         self.put("\n");
     }
 
-    fn flowtable(&mut self, flowtable: &Flowtable, options: Options) {
+    pub(super) fn flowtable(&mut self, flowtable: &Flowtable, options: Options) {
         put!(self, "\tflowtable {} {{", flowtable.name);
         self.handle(flowtable.handle, options);
         put!(
@@ -348,7 +348,7 @@ impl Printer<'_> {
         self.put("\t}\n");
     }
 
-    fn object(&mut self, object: &Object, options: Options) {
+    pub(super) fn object(&mut self, object: &Object, options: Options) {
         put!(self, "\t{} {} {{", object_kind(object.kind), object.name);
         self.handle(object.handle, options);
         if let Some(comment) = userdata_comment(&object.userdata) {

@@ -8,6 +8,12 @@ use crate::stage::staged::rules::{self, Kind};
 use crate::stage::staged::{Result, elements, exists};
 use std::sync::Arc;
 
+/// `NFT_DATA_VERDICT`
+const VERDICT: u32 = 0xffff_ff00;
+
+/// `sizeof(struct nft_verdict)`, which the kernel puts in whatever it was told.
+const VERDICT_LEN: u32 = 16;
+
 impl Work {
     pub(super) fn make_set(&mut self, make: Make, new: &Set) -> Result<()> {
         if let Ok(set) = self.set(&new.name) {
@@ -24,6 +30,9 @@ impl Work {
         set.name = self.christen(&new.name);
         set.count = None;
         set.raw = Vec::new();
+        if set.data_type == Some(VERDICT) {
+            set.data_len = Some(VERDICT_LEN);
+        }
         set.elements = Elements::Read(Arc::new(ElementList::default()));
         self.table.sets.push(Arc::new(set));
         Ok(())
@@ -48,12 +57,19 @@ impl Work {
             return Ok(());
         }
         let handle = self.next_handle();
-        self.table.objects.push(Arc::new(Object {
+        let mut object = Object {
             handle,
             use_count: 0,
             raw: Vec::new(),
             ..new.clone()
-        }));
+        };
+        // Of the table's family where none is given (nft_ct_helper_obj_init).
+        if let ObjectData::CtHelper { l3proto, .. } = &mut object.data
+            && *l3proto == 0
+        {
+            *l3proto = u16::from(self.table.family.to_wire());
+        }
+        self.table.objects.push(Arc::new(object));
         Ok(())
     }
 

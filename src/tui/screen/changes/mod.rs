@@ -6,10 +6,13 @@ pub mod render;
 pub mod table;
 pub mod update;
 
+use crate::model::Ruleset;
+use crate::session::boot::Saved;
 use crate::session::changes::severed::Severed;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Moved, Past};
 use crate::stage::change::{Change, ChangeSet};
+use crate::stage::difference::Difference;
 use crate::tui::widget::list::ListState;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,6 +74,16 @@ pub struct Changes {
     pub severed: Option<Result<Severed, String>>,
     /// The state of the set that was kept on disk last.
     pub remembered: u64,
+    /// What was on the screen when the person asked for the commit.
+    pub reviewed: Option<Arc<Ruleset>>,
+    /// The generation that the last commit made.
+    pub committed: Option<u32>,
+    /// What others did to the same tables since then.
+    pub theirs: Vec<Difference>,
+    /// What the next boot loads; when it was asked for, of which generation, and whether the answer is still out.
+    pub boot: Option<Result<Vec<Saved>, String>>,
+    pub boot_asked: Option<(Duration, u32)>,
+    pub boot_busy: bool,
     /// What the last commit came to.
     pub last: Option<String>,
 }

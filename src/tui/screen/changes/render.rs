@@ -9,9 +9,9 @@ use crate::tui::chrome::spinner;
 use crate::tui::clean::{clean, elide, width, wrap};
 use crate::tui::highlight::highlight;
 use crate::tui::human;
-use crate::tui::key;
 use crate::tui::theme::Meaning;
-use crate::tui::widget::paint;
+use crate::tui::widget::{difference, paint};
+use crate::tui::{key, overlay};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
@@ -22,6 +22,10 @@ const WIDE: u16 = 130;
 pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
     let theme = state.theme();
     let changes = &state.changes;
+    let (body, foot) = with_foot(state, body);
+    if let Some(foot) = foot {
+        boot(state, frame, foot);
+    }
     let (left, right, past) = panes(state, body);
     if let Some(past) = past {
         history(state, frame, past);
@@ -67,6 +71,16 @@ pub fn render(state: &State, frame: &mut Frame<'_>, body: Rect) {
         paint::divider(frame, theme, right, right.x - 1, &[]);
         commands(state, frame, right);
     }
+}
+
+/// The body without its last line, and that line, where something stands in it.
+fn with_foot(state: &State, body: Rect) -> (Rect, Option<Rect>) {
+    if state.changes.boot.is_none() {
+        return (body, None);
+    }
+    let upper = body.height.saturating_sub(1);
+    let foot = paint::rows(body, upper, body.height - upper);
+    (paint::rows(body, 0, upper), Some(foot))
 }
 
 /// The changes, the commands beside them where there is room, the history below where there is one.
@@ -128,6 +142,50 @@ fn history(state: &State, frame: &mut Frame<'_>, area: Rect) {
         spans.extend(paint::syntax(theme, &clean(&past.what), ""));
         paint::put(frame, paint::row(inner, place as u16), spans);
     }
+}
+
+/// Whether the next boot brings what runs, in one line.
+fn boot(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let theme = state.theme();
+    let (sign, meaning, text) = match &state.changes.boot {
+        None => return,
+        Some(Err(why)) => ("✖", Meaning::Error, why.clone()),
+        Some(Ok(files)) => match (files.iter().find(|file| !file.same()), files.first()) {
+            (Some(file), _) => {
+                let (sign, meaning) = overlay::boot::sign(file);
+                let more = files.iter().filter(|file| !file.same()).count() - 1;
+                let text = overlay::boot::sentence(file);
+                let text = text.lines().next().unwrap_or_default();
+                let more = match more {
+                    0 => String::new(),
+                    more => format!("; and {}", human::plural(more, "file", "files")),
+                };
+                (sign, meaning, format!("{text}{more}"))
+            }
+            (None, Some(file)) => {
+                let text = overlay::boot::sentence(file);
+                ("✔", Meaning::Good, text)
+            }
+            (None, None) => ("✔", Meaning::Dim, "nothing runs, nothing is loaded".into()),
+        },
+    };
+    let keys = state
+        .settings
+        .keymap
+        .keys(&[Layer::Changes], Action::Boot)
+        .map(|keys| format!("  {} shows it", key::show(keys)))
+        .unwrap_or_default();
+    let room = usize::from(area.width).saturating_sub(14 + width(&keys));
+    paint::put(
+        frame,
+        area,
+        vec![
+            Span::styled(" next boot ", theme.style(Meaning::Dim)),
+            Span::styled(format!("{sign} "), theme.ink(meaning)),
+            Span::raw(elide(&clean(&text), room)),
+            Span::styled(keys, theme.style(Meaning::Dim)),
+        ],
+    );
 }
 
 fn summary(state: &State) -> String {
@@ -202,6 +260,7 @@ fn lines(state: &State, area: Rect) -> (Lines, Vec<usize>) {
             ];
             lines.push((usize::MAX, spans));
         }
+        lines.extend(theirs(state, columns));
         lines.push((usize::MAX, Vec::new()));
     }
     for (place, change) in state.changes.set.changes().iter().enumerate() {
@@ -212,6 +271,41 @@ fn lines(state: &State, area: Rect) -> (Lines, Vec<usize>) {
         lines.push((place, Vec::new()));
     }
     (lines, starts)
+}
+
+/// What others did, and what one can do now.
+fn theirs(state: &State, columns: usize) -> Lines {
+    /// Lines of it that are shown.
+    const MOST: usize = 40;
+    let theme = state.theme();
+    let theirs = difference::lines(theme, &state.changes.theirs, columns.saturating_sub(4));
+    if theirs.is_empty() {
+        return Vec::new();
+    }
+    let left = theirs.len().saturating_sub(MOST);
+    let mut lines: Lines = Vec::new();
+    let mut put = |spans: Vec<Span<'static>>| lines.push((usize::MAX, spans));
+    put(vec![Span::styled(
+        "   theirs:",
+        theme.style(Meaning::Warning),
+    )]);
+    for mut spans in theirs.into_iter().take(MOST) {
+        spans.insert(0, Span::raw("   "));
+        put(spans);
+    }
+    if left > 0 {
+        let text = format!("   … and {}", human::plural(left, "line", "lines"));
+        put(vec![Span::styled(text, theme.style(Meaning::Dim))]);
+    }
+    let keys = state.settings.keymap.keys(&Layer::ALL, Action::Commit);
+    let keys = keys.map(key::show).unwrap_or_default();
+    put(vec![
+        Span::styled(" → ", theme.ink(Meaning::Info)),
+        Span::raw(format!(
+            "yours stand below; {keys} makes them on top of this"
+        )),
+    ]);
+    lines
 }
 
 fn one(state: &State, place: usize, change: &Change, columns: usize) -> Vec<Vec<Span<'static>>> {
@@ -370,7 +464,7 @@ fn offset(state: &State, lines: &Lines, starts: &[usize], area: Rect) -> usize {
 
 /// The change that is drawn on that line of the body.
 pub fn change_at(state: &State, line: usize) -> Option<usize> {
-    let inner = paint::inside(panes(state, state.body()).0);
+    let inner = paint::inside(panes(state, with_foot(state, state.body()).0).0);
     let (lines, starts) = lines(state, inner);
     let at = offset(state, &lines, &starts, inner) + line.checked_sub(1)?;
     let (place, _) = lines.get(at)?;

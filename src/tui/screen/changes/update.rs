@@ -1,6 +1,7 @@
 //! What happens to the change set.
 
 use super::{Busy, Verdict, Waiting};
+use crate::session::boot::Saved;
 use crate::session::changes::{Problem, Window, Wrong};
 use crate::session::{Command, Source};
 use crate::stage::change::Edit;
@@ -16,6 +17,9 @@ use std::time::Duration;
 
 /// How often to look whether a commit still waits.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How soon after a change to look again whether the next boot would bring it: all elements of all sets are read.
+const BOOT: Duration = Duration::from_secs(10);
 
 /// How often to look what others have committed.
 const HISTORY: Duration = Duration::from_secs(5);
@@ -37,6 +41,12 @@ pub fn enabled(state: &State, action: Action) -> bool {
     }
     let here = state.screen == Screen::Changes;
     match action {
+        Action::Boot => here || state.overlay.is_some(),
+        Action::SaveBoot => {
+            let differs = |files: &Vec<Saved>| files.iter().any(|file| !file.same());
+            let shown = matches!(state.overlay, Some(Overlay::Boot { .. }));
+            shown && matches!(&changes.boot, Some(Ok(files)) if differs(files))
+        }
         Action::Command => true,
         Action::Undo => changes.set.can_undo(),
         Action::Redo => changes.set.can_redo(),
@@ -129,12 +139,30 @@ pub fn perform_anywhere(state: &mut State, action: Action, effects: &mut Vec<Eff
                 accepted: false,
             }));
             state.changes.severed = None;
+            let picture = state.picture.as_deref();
+            // One that does not show the person's own last commit yet says nothing about what others did.
+            let own = state.changes.committed.unwrap_or(0);
+            let whole = picture
+                .filter(|picture| picture.progress.complete && picture.ruleset.generation >= own);
+            state.changes.reviewed = whole.map(|picture| picture.ruleset.clone());
             effects.push(Effect::Kernel(Request::Severed {
                 version: state.changes.set.version(),
                 changes: state.changes.set.changes().clone(),
             }));
         }
         Action::UndoCommit => state.overlay = Some(Overlay::Ask(Question::UndoCommit)),
+        Action::Boot => {
+            state.overlay = Some(Overlay::Boot { scroll: 0 });
+            boot(state, effects);
+        }
+        Action::SaveBoot => {
+            let files = state.changes.boot.take();
+            let files = files.and_then(Result::ok).unwrap_or_default();
+            let other = files.iter().filter(|file| !file.same());
+            let programs = other.map(|file| file.program).collect();
+            state.changes.boot_busy = true;
+            effects.push(Effect::Kernel(Request::SaveBoot(programs)));
+        }
         Action::Keep | Action::RollBack => {
             state.changes.busy = Some(Busy::Ending);
             effects.push(Effect::Kernel(match action {
@@ -217,6 +245,7 @@ pub fn commit(state: &mut State, confirm: Option<Duration>, effects: &mut Vec<Ef
             changes: state.changes.set.changes().clone(),
             names: picture.names.clone(),
             confirm,
+            reviewed: state.changes.reviewed.take(),
         }));
     }
 }
@@ -278,6 +307,7 @@ pub fn changed(state: &mut State) {
     state.changes.verdicts.clear();
     state.changes.severed = None;
     state.changes.trouble = None;
+    state.changes.theirs.clear();
     state.changes.last = None;
     let last = state.changes.set.len().saturating_sub(1);
     state.changes.list.selected = state.changes.list.selected.min(last);
@@ -287,7 +317,11 @@ pub fn changed(state: &mut State) {
 pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
     if !matches!(
         reply,
-        Reply::History(_) | Reply::Window(_) | Reply::Severed { .. } | Reply::Remembered(_)
+        Reply::History(_)
+            | Reply::Window(_)
+            | Reply::Severed { .. }
+            | Reply::Remembered(_)
+            | Reply::Boot(_)
     ) {
         // There may be more of it now.
         state.changes.history_asked = None;
@@ -378,17 +412,36 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
         Reply::TableOpened(outcome) => super::table::opened(state, outcome, effects),
         Reply::TableEdits(outcome) => super::table::read(state, outcome),
         Reply::Window(window) => seen(state, window),
+        Reply::Boot(outcome) => {
+            state.changes.boot_busy = false;
+            state.changes.boot = Some(outcome);
+        }
+        Reply::BootSaved(outcomes) => {
+            state.changes.boot_busy = false;
+            for outcome in outcomes {
+                match outcome {
+                    Ok(text) => state.notify(Level::Info, text),
+                    Err(why) => state.notify(Level::Error, format!("not saved: {why}")),
+                }
+            }
+            boot(state, effects);
+        }
         Reply::History(history) => state.changes.history = history,
     }
 }
 
-fn committed(state: &mut State, version: u64, outcome: Result<Vec<String>, Problem>) {
+fn committed(
+    state: &mut State,
+    version: u64,
+    outcome: Result<(Option<u32>, Vec<String>), Problem>,
+) {
     let confirm = match state.changes.busy.take() {
         Some(Busy::Committing { confirm }) => confirm,
         _ => None,
     };
     match outcome {
-        Ok(warnings) => {
+        Ok((generation, warnings)) => {
+            state.changes.committed = generation;
             let count = human::plural(state.changes.set.len(), "change", "changes");
             if version == state.changes.set.version() {
                 state.changes.set.committed();
@@ -427,6 +480,7 @@ fn committed(state: &mut State, version: u64, outcome: Result<Vec<String>, Probl
 fn refused(state: &mut State, problem: Problem) {
     state.changes.verdicts.clear();
     state.changes.trouble = None;
+    state.changes.theirs.clear();
     match problem {
         Problem::Changes(wrong) => {
             let all = state.changes.set.changes().clone();
@@ -457,6 +511,12 @@ fn refused(state: &mut State, problem: Problem) {
             if let Some(first) = first {
                 state.changes.list.selected = first;
             }
+        }
+        Problem::Theirs(theirs) => {
+            state.changes.trouble = Some(
+                "somebody changed the same tables since you looked; nothing was changed".into(),
+            );
+            state.changes.theirs = theirs;
         }
         Problem::Other(text) => {
             state.notify(Level::Error, text.clone());
@@ -489,8 +549,32 @@ fn seen(state: &mut State, window: Option<Window>) {
     }
 }
 
+/// Ask what the next boot loads.
+fn boot(state: &mut State, effects: &mut Vec<Effect>) {
+    let Some(picture) = &state.picture else {
+        return;
+    };
+    if !state.changes.boot_busy {
+        state.changes.boot_busy = true;
+        state.changes.boot_asked = Some((state.now, picture.ruleset.generation));
+        effects.push(Effect::Kernel(Request::Boot));
+    }
+}
+
+/// What is known about the next boot is of another ruleset than the one that runs.
+fn boot_is_old(state: &State) -> bool {
+    let generation = state.picture.as_ref().map(|one| one.ruleset.generation);
+    match state.changes.boot_asked {
+        None => true,
+        Some((asked, of)) => generation != Some(of) && state.now.saturating_sub(asked) >= BOOT,
+    }
+}
+
 /// Time passes: look whether the commit still waits.
 pub fn tick(state: &mut State, effects: &mut Vec<Effect>) {
+    if state.screen == Screen::Changes && can_change(state) && boot_is_old(state) {
+        boot(state, effects);
+    }
     let now = state.now;
     let asked = state.changes.history_asked;
     let due = asked.is_none_or(|asked| now.saturating_sub(asked) >= HISTORY);

@@ -2,7 +2,7 @@
 //! changes in their place among the rules.
 
 use super::node::Item;
-use super::{Content, Pane, arrange, edit_tree};
+use super::{Content, Pane, arrange, edit_tree, pick};
 use crate::model::{Chain, Elements, Policy, Rule, Ruleset, Set, Table};
 use crate::stage::change::{self, Anchor, Change, Edit, Line, Place, RuleRef};
 use crate::tui::action::Action;
@@ -153,7 +153,7 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
     if action == Action::EditTable {
         return super::edit_tree::table(state).is_some() && state.changes.busy.is_none();
     }
-    if !in_list && action != Action::TurnPolicy {
+    if !in_list && !matches!(action, Action::TurnPolicy | Action::PutDown) {
         return edit_tree::enabled(state, ruleset, action);
     }
     let on_rule = in_list && (state.explore.rule(ruleset).is_some() || new_rule(state).is_some());
@@ -168,6 +168,8 @@ pub fn enabled(state: &State, ruleset: &Ruleset, action: Action) -> bool {
         Action::MoveUp | Action::MoveDown | Action::SwitchRule => {
             in_list && arrange::enabled(state, ruleset, action)
         }
+        Action::PickUp => in_list && pick::enabled(state, ruleset, action),
+        Action::PutDown => pick::enabled(state, ruleset, action),
         _ => false,
     }
 }
@@ -196,7 +198,8 @@ pub(super) fn perform(
         }
         return;
     }
-    if state.explore.focus == Pane::Tree && action != Action::TurnPolicy {
+    let in_tree = state.explore.focus == Pane::Tree;
+    if in_tree && !matches!(action, Action::TurnPolicy | Action::PutDown) {
         edit_tree::perform(state, ruleset, action, effects);
         return;
     }
@@ -215,6 +218,8 @@ pub(super) fn perform(
         Action::MoveUp => arrange::shift(state, ruleset, true),
         Action::MoveDown => arrange::shift(state, ruleset, false),
         Action::SwitchRule => arrange::switch(state, ruleset),
+        Action::PickUp => pick::pick_up(state, ruleset),
+        Action::PutDown => pick::put_down(state, ruleset),
         _ => {}
     }
 }
@@ -340,6 +345,7 @@ pub(super) fn remark(state: &State, content: &Content<'_>) -> Option<String> {
         Content::Rules(table, chain) => {
             let place = chain_place(table, chain);
             let mut parts = Vec::new();
+            parts.extend(pick::remark(state));
             if let Some(Edit::SetPolicy { to, .. }) = set.of_policy(&place).map(|one| &one.edit) {
                 parts.push(format!("~ policy {}", change::policy_word(*to)));
             }

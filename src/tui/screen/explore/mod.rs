@@ -12,6 +12,7 @@ pub mod go;
 mod listing;
 pub mod main_pane;
 pub mod node;
+pub mod pick;
 pub mod pointer;
 pub mod render;
 mod rules;
@@ -89,6 +90,8 @@ pub struct Explore {
     pub elements_asked: Option<(NodeKey, Duration)>,
     /// Rules of iptables are shown as nft writes them.
     pub nft_syntax: bool,
+    /// The rule that is being moved to another chain.
+    pub picked: Option<pick::Picked>,
     /// Names of services by their addresses.
     pub services: services::Services,
     /// A person has chosen where to be; new pictures do not choose any more.

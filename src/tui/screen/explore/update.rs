@@ -356,6 +356,8 @@ pub fn enabled(state: &State, action: Action) -> bool {
         | Action::AddBefore
         | Action::MoveUp
         | Action::MoveDown
+        | Action::PickUp
+        | Action::PutDown
         | Action::SwitchRule
         | Action::EditTable
         | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
@@ -444,6 +446,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         | Action::AddBefore
         | Action::MoveUp
         | Action::MoveDown
+        | Action::PickUp
+        | Action::PutDown
         | Action::SwitchRule
         | Action::EditTable
         | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),

@@ -108,7 +108,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ToRule => to_rule(state, effects),
         Action::CopyText => {
             if let Some(packet) = state.live.open.as_ref().or(state.live.selected()) {
-                let words = crate::flow::observed::options(&packet.question());
+                let words = crate::flow::options::text(&packet.question());
                 effects.push(Effect::Copy(format!("hookscope trace {words}")));
                 state.notify(
                     Level::Info,

@@ -1,0 +1,79 @@
+//! The quick way for commits that only make rules.
+
+use super::prepare::{begin, forget};
+use super::{CommitError, Committed, Options};
+use crate::kernel::nf_tables::refusal::Refused;
+use crate::model::command::{Command, Place, Take, What};
+use crate::stage::guard::restore;
+use crate::stage::journal::{self, Fate};
+use crate::stage::touched::{Scope, Watch};
+use crate::stage::{Step, fault};
+
+/// Whether all that the commands do is undone by deleting the rules that they make.
+pub(super) fn adds_rules_only(commands: &[Command], scope: &Scope) -> bool {
+    let adds = |command: &Command| match &command.what {
+        What::MakeRule(rule) => !matches!(rule.place, Place::Replace(_)),
+        _ => false,
+    };
+    matches!(scope, Scope::Chains(_)) && commands.iter().all(adds)
+}
+
+/// Make rules where nobody waits for a confirmation: their handles take them back, and the chains need not be read,
+/// however long they are.
+pub(super) fn add_rules(
+    commands: &[Command],
+    watch: &mut Watch,
+    scope: &Scope,
+    options: &Options<'_>,
+) -> Result<Committed, CommitError> {
+    let known = options.compiled_at.unwrap_or(watch.generation);
+    if known != watch.generation {
+        return Err(CommitError::Stale);
+    }
+    let mut done = Committed::default();
+    let none = Scope::of(&[], &[]);
+    done.entry = begin(commands.len(), options, &none, &mut done.warnings);
+    fault::point("program:before-commit");
+    let outcome = match restore::pinned(watch, scope, commands, true) {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            forget(done.entry);
+            return Err(match error {
+                Refused::Moved => CommitError::Stale,
+                Refused::Commands(refusals) => CommitError::Refused {
+                    refusals,
+                    commands: commands.to_vec(),
+                },
+                other => CommitError::Kernel(other),
+            });
+        }
+    };
+    fault::point("program:committed");
+    let mut inverse = Vec::new();
+    for (index, handle) in &outcome.handles {
+        if let Some(command) = commands.get(*index)
+            && let What::MakeRule(rule) = &command.what
+        {
+            inverse.push(Command {
+                what: What::TakeRule(Take::Delete, rule.chain.clone(), *handle),
+                ..command.clone()
+            });
+        }
+    }
+    let mut steps = options.steps.clone();
+    steps.push(Step::Nf(inverse));
+    if let Some(entry) = done.entry
+        && let Err(error) = journal::finish(
+            entry,
+            outcome.generation,
+            Fate::Kept,
+            (&done.before, &done.after),
+            &steps,
+        )
+    {
+        done.warnings
+            .push(format!("the journal was not written: {error}"));
+    }
+    (done.generation, done.handles) = (outcome.generation, outcome.handles);
+    Ok(done)
+}
