@@ -1,6 +1,7 @@
 //! Matches and targets of iptables in words: phrases for those that people meet, and for all others the name with
 //! the options that iptables prints.
 
+use super::phrases::{is_told, of_match, of_target};
 use super::sentence::{Condition, Effect};
 use crate::kernel::xtables;
 use crate::lang::iptables::save::{self, Context};
@@ -53,201 +54,6 @@ impl Said {
 
     /// What a match asks of packets; nothing for one that lets all pass.
     pub fn condition(&self) -> Option<Condition> {
-        // (option, words when it holds, words when it is inverted); `{}` is the option's value.
-        const PHRASES: &[(&str, &str, &str, &str)] = &[
-            (
-                "conntrack",
-                "--ctstate",
-                "belong to a connection in state {}",
-                "belong to no connection in state {}",
-            ),
-            (
-                "state",
-                "--state",
-                "belong to a connection in state {}",
-                "belong to no connection in state {}",
-            ),
-            (
-                "addrtype",
-                "--dst-type",
-                "go to an address of type {}",
-                "go to no address of type {}",
-            ),
-            (
-                "addrtype",
-                "--src-type",
-                "come from an address of type {}",
-                "come from no address of type {}",
-            ),
-            (
-                "multiport",
-                "--dports",
-                "go to one of the ports {}",
-                "go to none of the ports {}",
-            ),
-            (
-                "multiport",
-                "--sports",
-                "come from one of the ports {}",
-                "come from none of the ports {}",
-            ),
-            (
-                "multiport",
-                "--ports",
-                "come from or go to one of the ports {}",
-                "neither come from nor go to one of the ports {}",
-            ),
-            (
-                "tcp",
-                "--tcp-flags",
-                "have, of their TCP flags, {}",
-                "do not have, of their TCP flags, {}",
-            ),
-            (
-                "icmp",
-                "--icmp-type",
-                "are ICMP of type {}",
-                "are not ICMP of type {}",
-            ),
-            (
-                "icmp6",
-                "--icmpv6-type",
-                "are ICMPv6 of type {}",
-                "are not ICMPv6 of type {}",
-            ),
-            (
-                "mark",
-                "--mark",
-                "carry the mark {}",
-                "do not carry the mark {}",
-            ),
-            (
-                "connmark",
-                "--mark",
-                "belong to a connection with the mark {}",
-                "belong to no connection with the mark {}",
-            ),
-            (
-                "mac",
-                "--mac-source",
-                "come from the hardware address {}",
-                "do not come from the hardware address {}",
-            ),
-            (
-                "iprange",
-                "--src-range",
-                "come from the addresses {}",
-                "do not come from the addresses {}",
-            ),
-            (
-                "iprange",
-                "--dst-range",
-                "go to the addresses {}",
-                "do not go to the addresses {}",
-            ),
-            (
-                "length",
-                "--length",
-                "are {} bytes long",
-                "are not {} bytes long",
-            ),
-            (
-                "ttl",
-                "--ttl-eq",
-                "have a TTL of {}",
-                "do not have a TTL of {}",
-            ),
-            (
-                "hl",
-                "--hl-eq",
-                "have a hop limit of {}",
-                "do not have a hop limit of {}",
-            ),
-            (
-                "dscp",
-                "--dscp",
-                "have the DSCP value {}",
-                "do not have the DSCP value {}",
-            ),
-            (
-                "owner",
-                "--uid-owner",
-                "were sent by the user {}",
-                "were not sent by the user {}",
-            ),
-            (
-                "owner",
-                "--gid-owner",
-                "were sent by the group {}",
-                "were not sent by the group {}",
-            ),
-            (
-                "physdev",
-                "--physdev-in",
-                "came through the bridge port {}",
-                "did not come through the bridge port {}",
-            ),
-            (
-                "physdev",
-                "--physdev-out",
-                "leave through the bridge port {}",
-                "do not leave through the bridge port {}",
-            ),
-            (
-                "helper",
-                "--helper",
-                "belong to connections with the helper {}",
-                "belong to no connections with the helper {}",
-            ),
-            (
-                "string",
-                "--string",
-                "hold the text {}",
-                "do not hold the text {}",
-            ),
-            (
-                "pkttype",
-                "--pkt-type",
-                "are sent as {}",
-                "are not sent as {}",
-            ),
-            (
-                "connlimit",
-                "--connlimit-above",
-                "belong to one of more than {} connections",
-                "belong to no more than {} connections",
-            ),
-            (
-                "connlimit",
-                "--connlimit-upto",
-                "belong to at most {} connections",
-                "belong to more than {} connections",
-            ),
-            (
-                "set",
-                "--match-set",
-                "are in the ipset {}",
-                "are not in the ipset {}",
-            ),
-            (
-                "statistic",
-                "--probability",
-                "are picked by chance, with probability {}",
-                "are not picked by chance, with probability {}",
-            ),
-            (
-                "statistic",
-                "--every",
-                "are picked, one of {}",
-                "are not picked, one of {}",
-            ),
-            (
-                "cgroup",
-                "--path",
-                "come from the cgroup {}",
-                "do not come from the cgroup {}",
-            ),
-        ];
         if self.name == "comment" {
             return None;
         }
@@ -258,97 +64,74 @@ impl Said {
                 "they come no faster than {rate}"
             )));
         }
-        let found: Vec<String> = PHRASES
-            .iter()
-            .filter(|(name, ..)| *name == self.name)
+        let found: Vec<String> = of_match(&self.name)
             .filter_map(|(_, option, holds, inverted)| {
-                let value = self.after(option)?;
-                let words = if self.not(option) { inverted } else { holds };
-                Some(words.replace("{}", &value))
+                // A match without options is told by its name.
+                let value = match *option {
+                    "" => String::new(),
+                    option => self.after(option)?,
+                };
+                let words = match self.not(option) && !inverted.is_empty() {
+                    true => inverted,
+                    false => holds,
+                };
+                Some(self.fill(words, &value))
             })
             .collect();
         // What no phrase tells of is told in iptables' words.
-        let told = PHRASES
-            .iter()
-            .filter(|(name, ..)| *name == self.name)
-            .map(|(_, option, ..)| *option);
-        let told: Vec<&str> = told.chain(["--mode", "--packet", "--algo"]).collect();
-        let rest = |word: &String| word.starts_with("--") && !told.contains(&word.as_str());
+        let rest = |word: &String| word.starts_with("--") && !is_told(&self.name, word);
         Some(Condition::That(
             if found.is_empty() || self.options.iter().any(rest) {
                 format!("fit the match {}", self.plain())
             } else {
-                found.join(" and ")
+                let mut words = found.join(" and ");
+                for sign in [",", " "] {
+                    words = words.replace(&format!(" and {sign}"), sign);
+                }
+                words
             },
         ))
     }
 
+    fn has(&self, option: &str) -> bool {
+        option.is_empty() || self.options.iter().any(|word| word == option)
+    }
+
+    /// Words with values in the places that are left for them: see [`super::phrases`].
+    fn fill(&self, words: &str, value: &str) -> String {
+        let mut words = words.to_owned();
+        while let Some((before, rest)) = words.split_once('[')
+            && let Some((part, after)) = rest.split_once(']')
+        {
+            let named = part
+                .split_once('{')
+                .and_then(|(_, rest)| rest.split_once('}'));
+            let given = named.is_some_and(|(option, _)| self.has(option));
+            words = format!("{before}{}{after}", if given { part } else { "" });
+        }
+        let mut filled = String::new();
+        let mut rest = words.as_str();
+        while let Some((before, behind)) = rest.split_once('{')
+            && let Some((option, after)) = behind.split_once('}')
+        {
+            filled.push_str(before);
+            match option {
+                "" => filled.push_str(value),
+                option => filled.push_str(&self.after(option).unwrap_or_default()),
+            }
+            rest = after;
+        }
+        filled + rest
+    }
+
     /// What a target does with packets.
     pub fn effect(&self) -> Effect {
-        let after = |option: &str| self.after(option).unwrap_or_default();
-        let has = |option: &str| self.options.iter().any(|word| word == option);
-        let quoted = |option: &str| match self.after(option) {
-            Some(text) => format!(" as {text}"),
-            None => String::new(),
+        let mut known = of_target(&self.name);
+        let Some((_, option, verb, words)) = known.find(|(_, option, ..)| self.has(option)) else {
+            return Effect::new("hand", format!("to the target {}", self.plain()));
         };
-        match self.name.as_str() {
-            "DNAT" => Effect::new("send", format!("to {} instead", after("--to-destination"))),
-            "SNAT" => Effect::new("give", format!("the source {}", after("--to-source"))),
-            "MASQUERADE" => Effect::new(
-                "give",
-                "the address of the device that they leave by as their source",
-            ),
-            "REDIRECT" if has("--to-ports") => Effect::new(
-                "send",
-                format!("to port {} of this machine instead", after("--to-ports")),
-            ),
-            "REDIRECT" => Effect::new("send", "to this machine instead"),
-            "REJECT" => Effect::new("refuse", format!("with {}", after("--reject-with"))),
-            "LOG" => Effect::new(
-                "write",
-                format!("into the kernel's log{}", quoted("--log-prefix")),
-            ),
-            "NFLOG" => Effect::new(
-                "show",
-                format!("to the logging program of group {}", after("--nflog-group")),
-            ),
-            "NFQUEUE" => Effect::new(
-                "hand",
-                format!("to the program at queue {}", after("--queue-num")),
-            ),
-            "MARK" if has("--set-xmark") => Effect::new(
-                "mark",
-                format!("with {} (value and mask)", after("--set-xmark")),
-            ),
-            "CONNMARK" if has("--restore-mark") => {
-                Effect::new("mark", "as their connection is marked")
-            }
-            "CONNMARK" if has("--save-mark") => {
-                Effect::new("let", "their connection have their mark")
-            }
-            "NOTRACK" => Effect::new("exempt", "from connection tracking"),
-            "CT" if has("--notrack") => Effect::new("exempt", "from connection tracking"),
-            "SET" if has("--add-set") => {
-                Effect::new("put", format!("into the ipset {}", after("--add-set")))
-            }
-            "SET" if has("--del-set") => {
-                Effect::new("take", format!("out of the ipset {}", after("--del-set")))
-            }
-            "TCPMSS" if has("--clamp-mss-to-pmtu") => Effect::new(
-                "fit",
-                "to the path: their largest segment becomes what it carries",
-            ),
-            "TPROXY" => Effect::new(
-                "hand",
-                format!(
-                    "to the local proxy at {}:{}",
-                    after("--on-ip"),
-                    after("--on-port")
-                ),
-            ),
-            "TRACE" => Effect::new("trace", "through the rest of the ruleset"),
-            _ => Effect::new("hand", format!("to the target {}", self.plain())),
-        }
+        let words = self.fill(words, &self.after(option).unwrap_or_default());
+        Effect::new(*verb, words.trim_end().to_owned())
     }
 }
 
@@ -384,7 +167,7 @@ mod tests {
             ),
             (
                 "-m recent --name x --rcheck",
-                "fit the match recent (--rcheck --name x",
+                "come from an address that the list x holds",
             ),
             (
                 "-p tcp -j DNAT --to-destination 10.0.0.5:80",
@@ -399,7 +182,21 @@ mod tests {
                 "with icmp-port-unreachable",
             ),
             ("-j MARK --set-xmark 0x4000/0x4000", "with 0x4000/0x4000"),
-            ("-j TTL --ttl-set 5", "to the target TTL (--ttl-set 5)"),
+            ("-j TTL --ttl-set 5", "give them a TTL of 5"),
+            (
+                "-p tcp -m policy --dir in --pol ipsec --strict --mode tunnel --tunnel-src 1.2.3.4 --tunnel-dst 1.2.3.5",
+                "fit the match policy",
+            ),
+            (
+                "-p tcp -j TPROXY --on-port 3128 --on-ip 127.0.0.1 --tproxy-mark 1",
+                "hand them to the local proxy at port 3128 of 127.0.0.1, marked 0x1/0xffffffff",
+            ),
+            ("-j LOG --log-prefix x:", "into the kernel's log as \"x:\""),
+            ("-j LOG", "into the kernel's log"),
+            (
+                "-p tcp -m time --timestart 08:00 --timestop 17:00 --weekdays Mon,Tue",
+                "come from 08:00:00 on and come until 17:00:00",
+            ),
         ] {
             let text = format!("*nat\n-A USER {rule}\n");
             let texts = parse::text(&text, Family::Ip, &Machine::default(), Reading::default());

@@ -11,6 +11,7 @@ mod extension;
 mod flags;
 mod limit;
 mod nat;
+mod phrases;
 mod route;
 mod selector;
 mod sentence;

@@ -86,7 +86,7 @@ fn declaration(family: Family, chain: &Chain, out: &mut String) {
 /// A rule of a table of nf_tables (or of a legacy table that is shown as one) as `iptables -S` prints it, without
 /// `-A CHAIN`; nothing where iptables has no words for it.
 pub fn text(table: &model::Table, names: &Names, rule: model::Rule<'_>) -> Option<String> {
-    let read = from_nft::rule(table, rule).ok()?;
+    let read = from_nft::whole_rule(table, rule).ok()?;
     let cx = Context {
         family: table.family,
         names,

@@ -92,7 +92,8 @@ impl Work<'_> {
             })
     }
 
-    /// Where a rule is that is still what it was.
+    /// Where a rule is that still says what it said: at its number, or, when others have put rules before it or taken
+    /// some away, where it is the only one that says so.
     fn find(
         &mut self,
         change: usize,
@@ -101,23 +102,27 @@ impl Work<'_> {
     ) -> Result<(usize, usize), Box<Wrong>> {
         let chain = self.chain(change, edit, &rule.chain)?;
         let slots = self.slots.get(chain).map_or(&[][..], Vec::as_slice);
-        let at = slots
-            .iter()
-            .position(|(number, _)| *number == Some(rule.handle));
-        let found = at.and_then(|at| Some((at, slots.get(at)?)));
-        let Some((at, (_, now))) = found else {
-            return Err(Box::new(gone(change, edit, rule)));
-        };
         let cx = Context {
             family: self.table.family,
             names: &self.machine.names,
         };
-        let now = print::words(now, &cx);
+        let says = |slot: &Slot| print::words(&slot.1, &cx);
+        let own = slots.iter().position(|slot| slot.0 == Some(rule.handle));
+        let now = own.and_then(|own| slots.get(own)).map(says);
         // One without words is compared by its number alone.
-        if is_iptables(&now) && now != rule.text {
-            return Err(Box::new(another(change, edit, rule, now)));
+        let same = now.as_ref() == Some(&rule.text) || !is_iptables(&rule.text);
+        if let Some(own) = own.filter(|_| same) {
+            return Ok((chain, own));
         }
-        Ok((chain, at))
+        let there = slots.iter().enumerate();
+        let mut others = there.filter(|(_, slot)| slot.0.is_some() && says(slot) == rule.text);
+        match (others.next(), others.next()) {
+            (Some((only, _)), None) => Ok((chain, only)),
+            _ => Err(Box::new(match now {
+                Some(now) => another(change, edit, rule, now),
+                None => gone(change, edit, rule),
+            })),
+        }
     }
 
     fn put(
@@ -244,7 +249,7 @@ fn in_nft(text: &str, place: &Place, table: &Table) -> Result<Rule, parse::Wrong
     let Some((made, rule)) = made else {
         return Err(whole(takes.to_owned()));
     };
-    from_nft::rule(made, rule).map_err(|why| {
+    from_nft::whole_rule(made, rule).map_err(|why| {
         whole(format!(
             "iptables has no words for this rule ({why}); {takes}"
         ))

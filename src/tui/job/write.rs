@@ -68,9 +68,9 @@ fn made(picture: &Picture, edits: &[Edit], place: &Place) -> Option<(String, Opt
     let rule = chain.rules.iter().max_by_key(|rule| rule.handle)?;
     let view = TableView::new(table);
     let sentence = english::rule(&view, &picture.names, rule);
-    let note = match from_nft::rule(table, rule) {
+    let note = match from_nft::whole_rule(table, rule) {
         Err(why) if from_nft::is_of_iptables(table) => Some(format!(
-            "iptables could not show this table any more: it has no words for the rule ({why})"
+            "iptables cannot show this table as it is then: {why}"
         )),
         _ => None,
     };

@@ -145,7 +145,20 @@ fn rules(table: &model::Table, chain: &model::Chain) -> Result<Vec<Rule>, NotIpt
     chain.rules.iter().map(|one| rule(table, one)).collect()
 }
 
-/// One rule of a table.
+/// One rule of a table, when iptables has words for all of it. [`rule`] reads as iptables does, which passes over sets
+/// that a rule of nft looks values up in: what it says then is not what the rule does.
+pub fn whole_rule(table: &model::Table, one: model::Rule<'_>) -> Result<Rule, NotIptables> {
+    if table.family != Family::Bridge {
+        let body = decode::rule(one).map_err(|error| NotIptables(error.to_string()))?;
+        let looks_up = |expression: &Expression| matches!(expression, Expression::Lookup { .. });
+        if body.expressions.iter().any(looks_up) {
+            return no("iptables passes over the set in it");
+        }
+    }
+    rule(table, one)
+}
+
+/// One rule of a table, as iptables reads it.
 pub fn rule(table: &model::Table, rule: model::Rule<'_>) -> Result<Rule, NotIptables> {
     let body = decode::rule(rule).map_err(|error| NotIptables(error.to_string()))?;
     let mut reader = Reader::new(table)?;

@@ -51,8 +51,8 @@ impl Language {
     fn words(self) -> &'static str {
         match self {
             Language::Nft => "nft syntax",
-            Language::IptablesNft => "iptables syntax (nft works as far as iptables has words)",
-            Language::Legacy => "iptables syntax (legacy backend)",
+            Language::IptablesNft => "iptables syntax (or nft's)",
+            Language::Legacy => "iptables syntax",
         }
     }
 }

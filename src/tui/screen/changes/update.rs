@@ -357,7 +357,14 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
                     state.changes.verdicts =
                         all.iter().map(|one| (one.id, Verdict::Good)).collect();
                     state.changes.trouble = None;
-                    state.notify(Level::Info, "the kernel takes all changes as they are now");
+                    let legacy = all.iter().any(|one| one.edit.legacy_table().is_some());
+                    let text = match legacy {
+                        false => "the kernel takes all changes as they are now",
+                        true => {
+                            "well-formed, as far as can be told: the kernel looks at legacy tables only when they are replaced"
+                        }
+                    };
+                    state.notify(Level::Info, text);
                 }
                 Err(problem) => refused(state, problem),
             }
