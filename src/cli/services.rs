@@ -1,9 +1,9 @@
 //! `hookscope services`: services and their endpoints, with what the rules that lead to them counted.
 
 use super::{Global, machine};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
-use hookscope::insight::services::{self, Endpoint, Service, Traffic};
+use hookscope::insight::services::{self, Endpoint, Rate, Service, Traffic};
 use hookscope::kernel::legacy;
 use hookscope::kernel::nf_tables::load::ReadElements;
 use hookscope::lang::iptables::from_legacy;
@@ -11,6 +11,7 @@ use hookscope::lang::iptables::rule::Table;
 use hookscope::model::Family;
 use hookscope::session::snapshot;
 use std::io::{self, BufWriter, Write};
+use std::time::{Duration, Instant};
 
 #[derive(Debug, Args)]
 pub struct ServicesArgs {
@@ -19,20 +20,31 @@ pub struct ServicesArgs {
     /// Print JSON, one object per line
     #[arg(short, long)]
     json: bool,
+    /// Count for so many seconds (2), and show packets and bytes per second, the busiest service first
+    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2")]
+    rates: Option<f64>,
 }
 
 pub fn run(args: &ServicesArgs, global: &Global) -> anyhow::Result<()> {
-    let list = match &global.snapshot {
+    let mut list = match &global.snapshot {
+        Some(_) if args.rates.is_some() => {
+            bail!("a snapshot is one moment: it has no rates; leave --rates or --snapshot out")
+        }
         Some(path) => {
             let snapshot = snapshot::open(path)?;
             let legacy: Vec<Table> = snapshot.legacy.iter().map(from_legacy::table).collect();
             services::services(&snapshot.ruleset, &legacy)
         }
-        None => {
-            let ruleset = machine::load_ruleset(ReadElements::All)?;
-            services::services(&ruleset, &legacy_tables()?)
-        }
+        None => live()?,
     };
+    if let Some(seconds) = args.rates {
+        // Longer than a day is a slip; the first reading itself takes a moment.
+        let pause = Duration::try_from_secs_f64(seconds.clamp(0.1, 86_400.0))?;
+        let began = Instant::now();
+        std::thread::sleep(pause);
+        let before = std::mem::replace(&mut list, live()?);
+        services::measure(&before, &mut list, began.elapsed().as_secs_f64());
+    }
     let wanted = |service: &&Service| {
         args.filter
             .as_deref()
@@ -58,6 +70,12 @@ pub fn run(args: &ServicesArgs, global: &Global) -> anyhow::Result<()> {
     }
     out.flush()?;
     Ok(())
+}
+
+/// The services of this machine now.
+fn live() -> anyhow::Result<Vec<Service>> {
+    let ruleset = machine::load_ruleset(ReadElements::All)?;
+    Ok(services::services(&ruleset, &legacy_tables()?))
 }
 
 fn legacy_tables() -> anyhow::Result<Vec<Table>> {
@@ -100,16 +118,17 @@ fn print(service: &Service, out: &mut impl Write) -> io::Result<()> {
     if let (Some(port), Some(_)) = (service.node_port, service.cluster) {
         write!(out, ", node port {port}")?;
     }
-    writeln!(out, "{}", counted(service.counters))?;
+    writeln!(out, "{}{}", counted(service.counters), rate(service.rate))?;
     if service.endpoints.is_empty() {
         writeln!(out, "    no endpoints: packets are refused")?;
     }
     for endpoint in &service.endpoints {
         writeln!(
             out,
-            "    -> {}{}",
+            "    -> {}{}{}",
             place(endpoint),
-            counted(endpoint.counters)
+            counted(endpoint.counters),
+            rate(endpoint.rate)
         )?;
     }
     Ok(())
@@ -119,6 +138,13 @@ fn place(endpoint: &Endpoint) -> String {
     match endpoint.address {
         Some(address) => address.to_string(),
         None => format!("chain {}", endpoint.chain),
+    }
+}
+
+fn rate(rate: Option<Rate>) -> String {
+    match rate {
+        Some(Rate { packets, bytes }) => format!("  {packets:.1} packets/s, {bytes:.0} bytes/s"),
+        None => String::new(),
     }
 }
 

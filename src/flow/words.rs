@@ -11,13 +11,15 @@ use crate::kernel::netlink::Attrs;
 use crate::lang::english;
 use crate::lang::iptables::rule::Target;
 use crate::lang::iptables::save::Context;
-use crate::lang::iptables::{from_legacy, print as iptables_print};
+use crate::lang::iptables::{as_nft, from_legacy, print as iptables_print};
 use crate::lang::nft::delinearize::TableView;
 use crate::lang::nft::facts;
+use crate::model::xtables::rule::{LegacyChain, LegacyTable};
 use crate::model::{Family, Names, Rule, Ruleset};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Words of one picture.
 pub struct Words<'a> {
@@ -100,13 +102,40 @@ impl<'a> Words<'a> {
         text
     }
 
-    /// A rule in plain English; nothing for rules of the legacy backend.
+    /// A rule in plain English.
     pub fn sentence(&self, place: Place, rule: usize) -> Option<String> {
-        let Place::Nft(chain) = place else {
-            return None;
+        let chain = match place {
+            Place::Nft(chain) => chain,
+            Place::Legacy { table, chain } => return self.legacy_sentence(table, chain, rule),
         };
         let rule = self.sim.program.chain(chain)?.rules.get(rule)?;
         Some(english::rule(&*self.view(chain)?, self.names, rule))
+    }
+
+    /// A legacy rule is told as the same rule of a table of nf_tables, in which it stands alone.
+    fn legacy_sentence(&self, table: usize, chain: usize, rule: usize) -> Option<String> {
+        let of = self.sim.legacy.get(table)?.table;
+        let chain = of.chains.get(chain)?;
+        let alone = LegacyTable {
+            family: of.family,
+            name: of.name.clone(),
+            chains: vec![LegacyChain {
+                name: chain.name.clone(),
+                policy: None,
+                rules: vec![chain.rules.get(rule)?.clone()],
+            }],
+        };
+        let view = TableView::new(&Arc::new(as_nft::table(&alone)));
+        let rule = view.table.chains.first()?.rules.get(0)?;
+        Some(english::rule(&view, self.names, rule))
+    }
+
+    /// The family of the table of a place.
+    pub fn family(&self, place: Place) -> Option<Family> {
+        match place {
+            Place::Nft(chain) => Some(self.sim.program.family_of(chain)),
+            Place::Legacy { table, .. } => Some(self.sim.legacy.get(table)?.table.family),
+        }
     }
 
     fn context(&self, family: Family) -> Context<'_> {

@@ -233,6 +233,7 @@ impl Reader<'_> {
                     service.endpoints.push(Endpoint {
                         address,
                         counters: Some(read.counters.into()),
+                        rate: None,
                         chain: to.clone(),
                     });
                 }
@@ -268,6 +269,7 @@ fn published(nat: &Table) -> Vec<Service> {
         service.endpoints.push(Endpoint {
             address: Some(address),
             counters: Some(counters),
+            rate: None,
             chain: chain.name.clone(),
         });
         services.push(service);

@@ -9,6 +9,7 @@ mod nftables;
 mod owner;
 
 pub use index::Index;
+pub use nftables::ADDRESS_MAPS;
 pub use owner::{Owner, owner};
 
 use crate::lang::iptables::from_nft::{self, Read};
@@ -16,6 +17,7 @@ use crate::lang::iptables::rule::Table;
 use crate::model::expression::Counter;
 use crate::model::{Family, Name, Ruleset};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -28,7 +30,7 @@ pub enum Source {
 }
 
 /// One port of a service, and where packets for it go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Service {
     pub source: Source,
     /// `namespace/name:port`; for Docker the published port.
@@ -42,17 +44,22 @@ pub struct Service {
     pub node_port: Option<u16>,
     /// What the rules that lead to it counted, where they count.
     pub counters: Option<Traffic>,
+    /// How fast, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
     pub endpoints: Vec<Endpoint>,
     /// Where it is in the ruleset.
     pub family: String,
     pub chain: Name,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Endpoint {
     /// None where the rule that leads there could not be read.
     pub address: Option<SocketAddr>,
     pub counters: Option<Traffic>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
     pub chain: Name,
 }
 
@@ -61,6 +68,53 @@ pub struct Endpoint {
 pub struct Traffic {
     pub packets: u64,
     pub bytes: u64,
+}
+
+/// Each second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Rate {
+    pub packets: f64,
+    pub bytes: f64,
+}
+
+impl Rate {
+    /// From one reading to the next. A counter that went back was set to zero in between: what it says is new.
+    fn between(before: Option<Traffic>, after: Option<Traffic>, seconds: f64) -> Option<Rate> {
+        let (before, after) = (before?, after?);
+        let new = |before: u64, after: u64| after.checked_sub(before).unwrap_or(after) as f64;
+        (seconds > 0.0).then(|| Rate {
+            packets: new(before.packets, after.packets) / seconds,
+            bytes: new(before.bytes, after.bytes) / seconds,
+        })
+    }
+}
+
+/// Say of services and their endpoints how fast they count, by what they had counted `seconds` before; the fastest
+/// come first. What was not there before has no rate.
+pub fn measure(before: &[Service], after: &mut [Service], seconds: f64) {
+    let key = |service: &Service| {
+        (
+            service.family.clone(),
+            service.chain.clone(),
+            service.name.clone(),
+        )
+    };
+    let known: HashMap<_, &Service> = before.iter().map(|one| (key(one), one)).collect();
+    for service in after.iter_mut() {
+        let Some(was) = known.get(&key(service)) else {
+            continue;
+        };
+        service.rate = Rate::between(was.counters, service.counters, seconds);
+        for endpoint in &mut service.endpoints {
+            let mut there = was.endpoints.iter();
+            let own =
+                there.find(|one| one.chain == endpoint.chain && one.address == endpoint.address);
+            endpoint.rate =
+                own.and_then(|own| Rate::between(own.counters, endpoint.counters, seconds));
+        }
+    }
+    let packets = |service: &Service| service.rate.map_or(-1.0, |rate| rate.packets);
+    after.sort_by(|a, b| packets(b).total_cmp(&packets(a)));
 }
 
 impl From<Counter> for Traffic {
@@ -89,6 +143,7 @@ impl Service {
             external: Vec::new(),
             node_port: None,
             counters: None,
+            rate: None,
             endpoints: Vec::new(),
             family: family.to_string(),
             chain,

@@ -10,6 +10,11 @@ use crate::model::{Chain, Family, Name, Table};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
+const IPS: &str = "service-ips";
+const NODE_PORTS: &str = "service-nodeports";
+/// The maps of kube-proxy's tables that tell where services are: their elements must have been read.
+pub const ADDRESS_MAPS: [&str; 2] = [IPS, NODE_PORTS];
+
 /// `namespace/name:port` and the protocol.
 fn service_of(rest: &str) -> Option<(String, String)> {
     let mut parts = rest.splitn(4, '/');
@@ -100,8 +105,8 @@ pub fn services(table: &Table) -> Vec<Service> {
             continue;
         };
         match name {
-            ("service-ips", key) => places.push((service, place_of(table.family, &key), chain)),
-            ("service-nodeports", key) => {
+            (IPS, key) => places.push((service, place_of(table.family, &key), chain)),
+            (NODE_PORTS, key) => {
                 let port = key.get(4..6).and_then(|port| port.try_into().ok());
                 ports.push((service, port.map(u16::from_be_bytes)));
             }
@@ -143,6 +148,7 @@ pub fn services(table: &Table) -> Vec<Service> {
             service.endpoints.push(Endpoint {
                 address: endpoint_of(table.family, &target),
                 counters: counted,
+                rate: None,
                 chain: target,
             });
         }

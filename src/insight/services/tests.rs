@@ -163,3 +163,55 @@ fn chains_are_known_by_their_programs() {
         assert_eq!(found, program, "{chain}");
     }
 }
+
+#[test]
+fn rates_are_what_was_counted_in_between() {
+    use super::{Endpoint, Rate, Service, Source, Traffic, measure};
+    let counted = |packets: u64| {
+        Some(Traffic {
+            packets,
+            bytes: packets * 60,
+        })
+    };
+    let service = |name: &str, packets: u64, there: u64| {
+        let mut service = Service::new(
+            Source::Kubernetes,
+            name.into(),
+            "tcp".into(),
+            Family::Ip,
+            name.into(),
+        );
+        service.counters = counted(packets);
+        service.endpoints.push(Endpoint {
+            address: None,
+            counters: counted(there),
+            rate: None,
+            chain: "SEP".into(),
+        });
+        service
+    };
+    let before = [service("idle", 5, 5), service("busy", 10, 4)];
+    let mut after = [
+        service("new", 9, 9),
+        service("idle", 5, 5),
+        service("busy", 30, 1),
+    ];
+    measure(&before, &mut after, 2.0);
+    let rate = |packets: f64| {
+        Some(Rate {
+            packets,
+            bytes: packets * 60.0,
+        })
+    };
+    let told: Vec<_> = after
+        .iter()
+        .map(|one| (&*one.name, one.rate, one.endpoints[0].rate))
+        .collect();
+    // A counter that was set back counts from zero.
+    let expected = [
+        ("busy", rate(10.0), rate(0.5)),
+        ("idle", rate(0.0), rate(0.0)),
+        ("new", None, None),
+    ];
+    assert_eq!(told, expected);
+}

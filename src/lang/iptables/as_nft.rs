@@ -12,11 +12,16 @@ use std::sync::Arc;
 const NFTA_RULE_HANDLE: u16 = 3;
 const NFTA_RULE_EXPRESSIONS: u16 = 4;
 
+/// The name under which a legacy table is shown.
+pub fn shown_name(table: &str) -> Name {
+    Name::from(format!("{table}{LEGACY}"))
+}
+
 /// The table under a name of its own; handles are the numbers of rules in their chains, from 1.
 pub fn table(legacy: &LegacyTable) -> Table {
     Table {
         family: legacy.family,
-        name: Name::from(format!("{}{LEGACY}", legacy.name)),
+        name: shown_name(&legacy.name),
         handle: 0,
         flags: 0,
         owner: None,

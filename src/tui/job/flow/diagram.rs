@@ -3,6 +3,7 @@
 use super::Station;
 use crate::flow::Simulator;
 use crate::flow::hooks::{Entry as HookEntry, Function, arp, inet};
+use crate::lang::iptables::as_nft;
 use crate::model::xtables::rule::{LegacyTable, LegacyVerdict};
 use crate::model::{Family, Policy};
 use crate::session::ChainKey;
@@ -14,8 +15,8 @@ use std::collections::HashMap;
 pub enum Nature {
     /// A base chain of nf_tables.
     Chain(ChainKey),
-    /// A built-in chain of the legacy backend: table and chain.
-    Legacy(String, String),
+    /// A built-in chain of the legacy backend, as the picture shows it.
+    Legacy(ChainKey),
     /// Something of the kernel itself: conntrack, NAT, defragmentation.
     Builtin,
     /// A BPF program or a filter of traffic control.
@@ -200,7 +201,11 @@ fn legacy(table: &LegacyTable, priority: i32, is_nat: bool, hook: u8) -> Option<
         "accepted"
     };
     Some(Entry {
-        nature: Nature::Legacy(table.name.to_string(), chain.name.to_string()),
+        nature: Nature::Legacy(ChainKey {
+            family: table.family,
+            table: as_nft::shown_name(&table.name),
+            chain: chain.name.clone(),
+        }),
         priority: Some(priority),
         name: format!("legacy {} {}", table.name, chain.name),
         kind: if is_nat { "nat" } else { "filter" }.into(),

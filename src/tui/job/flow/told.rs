@@ -9,6 +9,7 @@ use crate::flow::packet::protocol_name;
 use crate::flow::report::{ChainStep, Endpoint, Fate, Outcome, Place, RuleStep, RuleVerdict, Step};
 use crate::flow::words::Words;
 use crate::flow::{Question, Simulator, Trace};
+use crate::lang::iptables::as_nft;
 use crate::model::Family;
 use crate::session::ChainKey;
 use crate::tui::{human, text};
@@ -377,7 +378,11 @@ impl Teller<'_> {
         about.extend(sentence.map(|sentence| line(Sort::Plain, sentence)));
         let key = match rule.place {
             Place::Nft(id) => self.key(id),
-            Place::Legacy { .. } => None,
+            Place::Legacy { .. } => Some(ChainKey {
+                family: self.words.family(rule.place).unwrap_or(self.family),
+                table: as_nft::shown_name(&facts.table),
+                chain: facts.chain.as_str().into(),
+            }),
         };
         self.rows.push(Row {
             family: self.family,

@@ -2,8 +2,9 @@
 //! ruleset, and is done beside the interface.
 
 use crate::insight::services::{self, Index};
-use crate::model::Ruleset;
 use crate::model::ruleset::LEGACY;
+use crate::model::{Elements, Ruleset};
+use crate::session::Command;
 use crate::tui::app::{State, job};
 use crate::tui::clean::{clean, elide};
 use crate::tui::effect::Effect;
@@ -21,8 +22,16 @@ const PAUSE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, Default)]
 pub struct Services {
     pub index: Option<Arc<Index>>,
-    /// The generation that it was last asked for, and when.
-    asked: Option<(u32, Duration)>,
+    asked: Option<Asked>,
+}
+
+/// What the names were last found in.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    generation: u32,
+    at: Duration,
+    /// Maps of addresses whose elements were not read then.
+    unread: usize,
 }
 
 /// Have the names found, where the ruleset has rules that tell some.
@@ -39,15 +48,43 @@ pub(super) fn ask(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect
                     owner.is_some_and(|owner| ["kube-proxy", "Docker"].contains(&owner.program))
                 }))
     };
-    let due = match state.explore.services.asked {
+    let paused = |asked: &Asked| state.now >= asked.at + PAUSE;
+    let asked = state.explore.services.asked;
+    // The maps of kube-proxy's own tables: their elements are not part of a picture until somebody wants them.
+    let unread: Vec<Command> = maps(ruleset).collect();
+    let due = match &asked {
         None => true,
-        Some((generation, at)) => generation != ruleset.generation && state.now >= at + PAUSE,
+        Some(asked) => {
+            unread.len() < asked.unread || asked.generation != ruleset.generation && paused(asked)
+        }
     };
     if !complete || !due || !ruleset.shown().any(tells) {
         return;
     }
-    state.explore.services.asked = Some((ruleset.generation, state.now));
+    state.explore.services.asked = Some(Asked {
+        generation: ruleset.generation,
+        at: state.now,
+        unread: unread.len(),
+    });
+    effects.extend(unread.into_iter().map(Effect::Send));
     job(state, effects, |picture| Job::Services { picture });
+}
+
+/// Reading the maps that tell the addresses of services, where that is not done yet.
+fn maps(ruleset: &Ruleset) -> impl Iterator<Item = Command> {
+    let tables = ruleset.tables.iter();
+    let tables = tables.filter(|table| &*table.name == "kube-proxy");
+    tables.flat_map(|table| {
+        let sets = table.sets.iter();
+        let unread = sets.filter(|set| {
+            set.elements == Elements::NotRead && services::ADDRESS_MAPS.contains(&&*set.name)
+        });
+        unread.map(|set| Command::ReadElements {
+            family: table.family,
+            table: table.name.clone(),
+            set: set.name.clone(),
+        })
+    })
 }
 
 /// What the addresses of a rule are: (address, name).

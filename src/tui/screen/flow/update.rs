@@ -266,7 +266,7 @@ fn target(state: &State) -> Option<Target> {
     let flow = &state.flow;
     match flow.list() {
         List::Entries => match &flow.entry()?.nature {
-            Nature::Chain(key) => Some(Target::Node(NodeKey::chain(key))),
+            Nature::Chain(key) | Nature::Legacy(key) => Some(Target::Node(NodeKey::chain(key))),
             _ => None,
         },
         List::Steps => {
@@ -278,7 +278,7 @@ fn target(state: &State) -> Option<Target> {
             let entries = flow.seen.as_ref()?.diagram.at(row.family, row.station);
             let entry = entries.iter().find(|entry| entry.name == *name)?;
             match &entry.nature {
-                Nature::Chain(key) => Some(Target::Node(NodeKey::chain(key))),
+                Nature::Chain(key) | Nature::Legacy(key) => Some(Target::Node(NodeKey::chain(key))),
                 _ => None,
             }
         }
