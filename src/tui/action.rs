@@ -219,11 +219,12 @@ actions! {
     StepNext       "next-step"         "step"           7 false "go to the next step of the path, or the next hook";
     StepBack       "previous-step"     "step back"      8 false "go to the step before, or the hook before";
     TurnFamily     "family"            "family"         9 true  "show the hooks of the next family: ip, ip6, bridge, arp, netdev";
-    TurnView       "pending-view"      "pending"        6 true  "the path as it is, with the pending changes, or what differs";
+    TurnView       "pending-view"      "view"           6 true  "the path as it is, with the pending changes, what differs, or beside what the kernel did";
     Watch          "watch"             "start/stop"     3 true  "start or stop watching packets; nothing is installed before, nothing stays after";
     WatchFilter    "watch-filter"      "filter"         4 true  "which packets are watched, in the words of `hookscope watch`";
     DropsOnly      "drops-only"        "drops"          6 true  "show only packets that were dropped or rejected; again for all";
     Pause          "pause"             "pause"          7 true  "hold the list still; what comes meanwhile waits";
+    Predict        "predict"           "on diagram"     5 true  "show this packet's path on the diagram of Flow, held against the prediction";
     ClosePath      "close-path"        "back"           5 false "back to the list of packets";
     ToRule         "to-rule"           "rule"           6 true  "show this rule in Explore";
 

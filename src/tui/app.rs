@@ -19,7 +19,7 @@ use super::screen::routes::Routes;
 use super::search::Search;
 use super::theme::Theme;
 use super::{chrome, mouse, overlay, screen};
-use crate::session::{Command, Picture, SessionEvent};
+use crate::session::{Command, Picture, SessionEvent, watch};
 use ratatui::layout::{Rect, Size};
 use std::sync::Arc;
 use std::time::Duration;
@@ -275,6 +275,7 @@ impl State {
             | Action::WatchFilter
             | Action::DropsOnly
             | Action::Pause
+            | Action::Predict
             | Action::ClosePath
             | Action::ToRule => screen::live::update::enabled(self, action),
             Action::OpenItem if self.screen == Screen::Live => {
@@ -423,10 +424,13 @@ fn changed(state: &mut State, picture: &Picture) {
         .changes
         .last()
         .map_or(0, |change| change.generation);
+    let own = format!("table inet {}", watch::TABLE);
     for change in picture
         .changes
         .iter()
         .filter(|change| change.generation > known)
+        // What the person's own watching puts there is no news.
+        .filter(|change| !change.summary.contains(&*own))
     {
         let maker = match (&change.process, change.pid) {
             (Some(process), Some(pid)) => format!("{process}[{pid}]"),

@@ -4,18 +4,21 @@ use super::check;
 use super::sample::{Bench, network, picture, ruleset};
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::flow::Question;
+use hookscope::flow::observed::Observed;
 use hookscope::flow::report::Fate;
 use hookscope::model::conntrack::{Flow, Ports, Tuple};
 use hookscope::model::network::{
     Address, Fib, FibFamily, Network, Prefix, RouteBody, RouteKind, RouteTableBuilder,
 };
 use hookscope::model::{Family, Ruleset};
+use hookscope::session::watch::{ChainPass, Packet, RuleHit};
 use hookscope::session::{Beside, Command};
 use hookscope::tui::app::Screen;
 use hookscope::tui::job::Answer;
 use hookscope::tui::job::flow::Station;
 use hookscope::tui::request::{Reply, Request};
 use hookscope::tui::screen::flow::{Focus, Side, View, update};
+use hookscope::tui::screen::live::Feed;
 use hookscope::tui::{Effect, Event};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -286,6 +289,138 @@ fn other_screens_open_it_with_a_packet() {
     let told = bench.state.flow.told().expect("a path");
     assert!(!matches!(told.fate, Fate::Delivered), "{}", told.end);
     assert_eq!(bench.state.flow.focus, Focus::Steps);
+}
+
+/// A packet from eth0 as the kernel told it: the rules that matched in the input chain of the sample.
+fn seen(hits: &[(u64, &str, &str)], by_policy: bool, fate: Option<Fate>) -> Arc<Packet> {
+    let hit = |(handle, text, verdict): &(u64, &str, &str)| RuleHit {
+        chain: "input".into(),
+        handle: *handle,
+        text: Some((*text).into()),
+        verdict: (*verdict).into(),
+        depth: 0,
+    };
+    Arc::new(Packet {
+        number: 1,
+        id: 7,
+        time: SystemTime::UNIX_EPOCH,
+        clock: "12:00:01.123456".into(),
+        seen: Observed {
+            src: Some([10, 0, 0, 7].into()),
+            dst: Some([10, 0, 0, 20].into()),
+            proto: Some(6),
+            sport: Some(999),
+            dport: Some(22),
+            tcp_flags: Some(2),
+            ..Observed::default()
+        },
+        iif: Some("eth0".into()),
+        oif: None,
+        local: false,
+        continued: false,
+        ct: None,
+        passes: vec![ChainPass {
+            hook: Some("input"),
+            kind: Some("filter".into()),
+            priority: Some(0),
+            family: Family::Ip,
+            table: "guard".into(),
+            chain: "input".into(),
+            hits: hits.iter().map(hit).collect(),
+            verdict: if fate == Some(Fate::Dropped) {
+                "drop"
+            } else {
+                "accept"
+            }
+            .into(),
+            by_policy,
+            seen: None,
+        }],
+        fate,
+        last: None,
+    })
+}
+
+/// Live opens the packet on the diagram.
+fn on_the_diagram(bench: &mut Bench, packet: Arc<Packet>) {
+    bench.keys("5 s");
+    bench.send(Event::Live(Feed::Started));
+    bench.send(Event::Live(Feed::Packets {
+        packets: vec![packet],
+        lost: false,
+        left_out: 0,
+    }));
+    bench.keys("p");
+    answer(bench);
+}
+
+#[test]
+fn a_packet_that_was_seen_is_held_against_the_prediction() {
+    let as_predicted = [(4, "tcp dport 22 counter accept", "accept")];
+    let mut bench = bench(80, 24);
+    on_the_diagram(
+        &mut bench,
+        seen(&as_predicted, false, Some(Fate::Delivered)),
+    );
+    assert_eq!(
+        (bench.state.screen, bench.state.flow.view),
+        (Screen::Flow, View::Now)
+    );
+    let screen = bench.screen();
+    assert!(
+        screen.contains("delivered to this machine, as predicted"),
+        "{screen}"
+    );
+    bench.keys("v");
+    assert_eq!(bench.state.flow.view, View::Real);
+    let sides = |bench: &Bench| -> Vec<Side> {
+        bench
+            .state
+            .flow
+            .rows()
+            .iter()
+            .map(|shown| shown.side)
+            .collect()
+    };
+    assert!(
+        sides(&bench).iter().all(|side| *side == Side::Same),
+        "{}",
+        bench.screen()
+    );
+    // A trace that breaks off says nothing against the prediction.
+    on_the_diagram(&mut bench, seen(&as_predicted, false, None));
+    assert_eq!(bench.state.flow.view, View::Now);
+
+    // The kernel did something else: that is what one sees.
+    let other = [(5, "ip saddr @blocklist counter drop", "drop")];
+    for (size, width, height) in [("80x24", 80, 24), ("200x50", 200, 50)] {
+        let mut bench = self::bench(width, height);
+        on_the_diagram(&mut bench, seen(&other, false, Some(Fate::Dropped)));
+        assert_eq!(bench.state.flow.view, View::Real);
+        let sides = sides(&bench);
+        assert!(
+            sides.contains(&Side::Before) && sides.contains(&Side::After),
+            "{sides:?}"
+        );
+        check(&format!("flow-real-{size}"), &bench);
+        // From the rule of the kernel one comes to Explore.
+        bench.keys("enter");
+        assert_eq!(bench.state.screen, Screen::Explore);
+        assert_eq!(bench.state.explore.handle, Some(5));
+    }
+    // The policy alone, and no rule.
+    on_the_diagram(&mut bench, seen(&[], true, Some(Fate::Dropped)));
+    let screen = bench.screen();
+    assert!(
+        screen.contains("DROPPED by the policy of ip guard input"),
+        "{screen}"
+    );
+    // Another packet has no real path.
+    asked(
+        &mut bench,
+        "--iif eth0 --src 10.0.0.7 --dst 10.0.0.20 --proto tcp --sport 999 --dport 22",
+    );
+    assert_eq!(bench.state.flow.views(), [View::Now]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::flow::Question;
 use crate::flow::group::{End, Group, verdict_words};
 use crate::flow::hooks::hook_name;
 use crate::flow::observed::Observed;
+use crate::flow::packet::CtOverride;
 use crate::flow::report::Fate;
 use crate::model::trace::TracedCt;
 use crate::model::{Family, Name, Verdict};
@@ -158,7 +159,11 @@ impl Packet {
     /// The question that `hookscope trace` answers with the predicted path of such a packet.
     pub fn question(&self) -> Question {
         let iif = self.iif.as_ref().filter(|_| !self.local);
-        self.seen.question(iif.map(|name| name.to_string()))
+        let mut question = self.seen.question(iif.map(|name| name.to_string()));
+        // The connection that it began is known by now.
+        let new = self.ct.is_some_and(|ct| ct.state_word() == "new");
+        question.ct_state = new.then_some(CtOverride::New);
+        question
     }
 
     /// One word on its end, for people.

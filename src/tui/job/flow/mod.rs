@@ -6,16 +6,19 @@
 mod diagram;
 mod examples;
 mod path;
+mod real;
 mod reasons;
 mod told;
 
 pub use diagram::{Diagram, Entry, Nature};
 pub use path::{Line, Mark, Row, Sort, Told};
+pub use real::{agree, alike, comparable};
 
 pub use crate::flow::options::Wrong;
 use crate::flow::words::Words;
 use crate::flow::{Question, Simulator};
 use crate::model::{Family, Names, Network, Ruleset};
+use crate::session::watch::{self, Packet};
 use crate::session::{Beside, changes};
 use crate::stage::change::Edit;
 use std::sync::Arc;
@@ -106,6 +109,8 @@ pub struct Ask {
     pub edits: Vec<Edit>,
     /// What the answer rests on, in words.
     pub basis: Vec<String>,
+    /// The packet that the question is about, as it was seen.
+    pub real: Option<Arc<Packet>>,
 }
 
 /// The path of the packet, or what is wrong with the question.
@@ -119,13 +124,17 @@ pub struct Seen {
     pub now: Option<Path>,
     /// With the pending changes, where there are any.
     pub staged: Option<Path>,
+    /// What the kernel really did with it, where the question is about a packet that was seen.
+    pub real: Option<Path>,
     /// Packets to begin with: what they are, and the question.
     pub examples: Vec<(String, Question)>,
 }
 
 /// Answer it.
 pub fn run(ask: &Ask) -> Seen {
-    let world = ask.beside.world(&ask.network);
+    let ruleset = watch::unwatched(&ask.beside.ruleset);
+    let mut world = ask.beside.world(&ask.network);
+    world.ruleset = &ruleset;
     let simulator = Simulator::new(world);
     let words = Words::new(&simulator, world.ruleset, &ask.names);
     let diagram = Arc::new(diagram::build(&simulator));
@@ -153,6 +162,10 @@ pub fn run(ask: &Ask) -> Seen {
         question: ask.question.clone(),
         now,
         staged,
+        real: ask
+            .real
+            .as_deref()
+            .map(|packet| Ok(Arc::new(real::tell(packet)))),
         examples,
     }
 }
@@ -169,6 +182,7 @@ fn after(ask: &Ask, question: &Question) -> Path {
         }
     };
     let ruleset: Ruleset = changes::staged(&ask.beside.ruleset, &ask.edits).map_err(unfit)?;
+    let ruleset = watch::unwatched(&ruleset);
     let legacy = changes::staged_legacy(&ask.beside.legacy, &ask.edits).map_err(unfit)?;
     let mut world = ask.beside.world(&ask.network);
     world.ruleset = &ruleset;

@@ -295,6 +295,7 @@ impl Drawing<'_> {
             height: area.height - 2,
         };
         self.contents(picture, frame, station, inner);
+        self.coming(picture, frame, station, area);
         let name = Rect {
             x: area.x + 1 + before as u16,
             width: width(&title) as u16,
@@ -306,6 +307,34 @@ impl Drawing<'_> {
             frame.buffer_mut().set_style(name, strong);
         }
         self.select(frame, station, name);
+    }
+
+    /// On the edge by which packets come to a hook: how many, as far as a counter at it knows. A box of one line
+    /// says it inside.
+    fn coming(&self, picture: &Picture, frame: &mut Frame<'_>, station: Station, area: Rect) {
+        let flow = self.flow();
+        let (Some(seen), true) = (&flow.seen, area.height > 3) else {
+            return;
+        };
+        let entries = seen.diagram.at(flow.family, station).iter();
+        let rates = entries.filter_map(|entry| rate(picture, entry));
+        let Some(rate) = rates.reduce(f64::max).filter(|rate| *rate > 0.0) else {
+            return;
+        };
+        let text = format!(" ≥{}/s ", human::rate(rate));
+        let taken = width(label(flow.family, station)) + 4;
+        let room = usize::from(area.width);
+        if taken + width(&text) > room {
+            return;
+        }
+        let place = Rect {
+            x: area.right() - 2 - width(&text) as u16,
+            width: width(&text) as u16,
+            height: 1,
+            ..area
+        };
+        let style = self.theme.style(Meaning::Rate);
+        paint::put(frame, place, vec![Span::styled(text, style)]);
     }
 
     fn contents(&self, picture: &Picture, frame: &mut Frame<'_>, station: Station, inner: Rect) {

@@ -15,8 +15,9 @@ pub mod update;
 use crate::flow::Question;
 use crate::model::{Family, Network};
 use crate::session::Beside;
+use crate::session::watch::Packet;
 use crate::tui::app::Screen;
-use crate::tui::job::flow::{Path, Row, Seen, Station, Told};
+use crate::tui::job::flow::{Path, Row, Seen, Station, Told, alike, comparable};
 use crate::tui::widget::list::ListState;
 use form::Form;
 use layout::Layout;
@@ -46,6 +47,8 @@ pub enum View {
     Staged,
     /// What differs.
     Both,
+    /// What the kernel really did with the packet, beside the prediction.
+    Real,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +64,8 @@ pub struct Flow {
     /// First line of the explanation on the screen.
     pub scroll: usize,
     pub question: Option<Question>,
+    /// The packet that was seen, where the question is about one.
+    pub real: Option<Arc<Packet>>,
     pub seen: Option<Box<Seen>>,
     pub view: View,
     pub form: Option<Form>,
@@ -92,6 +97,7 @@ impl Default for Flow {
             steps: ListState::default(),
             scroll: 0,
             question: None,
+            real: None,
             seen: None,
             view: View::default(),
             form: None,
@@ -117,9 +123,9 @@ pub struct Shown<'f> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     Same,
-    /// Only as it is now.
+    /// Only as it is now; of two paths of one packet, only as predicted.
     Before,
-    /// Only with the pending changes.
+    /// Only with the pending changes; only as the kernel did it.
     After,
 }
 
@@ -143,6 +149,7 @@ impl Flow {
         let seen = self.seen.as_ref()?;
         match self.view {
             View::Now => seen.now.as_ref(),
+            View::Real => seen.real.as_ref().or(seen.now.as_ref()),
             View::Staged | View::Both => seen.staged.as_ref().or(seen.now.as_ref()),
         }
     }
@@ -160,6 +167,27 @@ impl Flow {
         }
     }
 
+    /// The prediction, and what the kernel did.
+    pub fn held_against(&self) -> Option<(&Told, &Told)> {
+        let seen = self.seen.as_ref()?;
+        match (seen.now.as_ref()?, seen.real.as_ref()?) {
+            (Ok(now), Ok(real)) => Some((now, real)),
+            _ => None,
+        }
+    }
+
+    /// The views that there are for this packet.
+    pub fn views(&self) -> Vec<View> {
+        let mut views = vec![View::Now];
+        if self.both().is_some() {
+            views.extend([View::Staged, View::Both]);
+        }
+        if self.held_against().is_some() {
+            views.push(View::Real);
+        }
+        views
+    }
+
     /// The rows of the list of steps.
     pub fn rows(&self) -> Vec<Shown<'_>> {
         let same = |row| Shown {
@@ -169,22 +197,27 @@ impl Flow {
         let Some(told) = self.told() else {
             return Vec::new();
         };
+        if let Some((now, real)) = self.held_against().filter(|_| self.view == View::Real) {
+            let old = comparable(&now.rows, &real.rows);
+            let new: Vec<&Row> = real.rows.iter().collect();
+            return differences(&old, &new, alike);
+        }
         let Some((now, staged)) = self.both().filter(|_| self.view != View::Now) else {
             return told.rows.iter().map(same).collect();
         };
         // What is alike before the first and after the last difference is shown once.
-        let alike = |a: &Row, b: &Row| {
+        let like = |a: &Row, b: &Row| {
             (a.station, &a.text, &a.verdict, a.mark) == (b.station, &b.text, &b.verdict, b.mark)
         };
         let (a, b) = (&now.rows, &staged.rows);
-        let head = a.iter().zip(b).take_while(|(a, b)| alike(a, b)).count();
+        let head = a.iter().zip(b).take_while(|(a, b)| like(a, b)).count();
         let most = a.len().min(b.len()) - head;
         let tail = a.iter().rev().zip(b.iter().rev()).take(most);
-        let tail = tail.take_while(|(a, b)| alike(a, b)).count();
+        let tail = tail.take_while(|(a, b)| like(a, b)).count();
         let mut rows: Vec<Shown<'_>> = b.iter().take(head).map(same).collect();
         let middle = |rows: &'_ [Row]| head..rows.len() - tail;
         let (old, new) = (a.get(middle(a)), b.get(middle(b)));
-        let between = differences(old.unwrap_or_default(), new.unwrap_or_default(), alike);
+        let between = differences(&refs(old), &refs(new), like);
         let both = self.view == View::Both;
         rows.extend(
             between
@@ -220,13 +253,17 @@ impl Flow {
     }
 }
 
+fn refs(rows: Option<&[Row]>) -> Vec<&Row> {
+    rows.unwrap_or_default().iter().collect()
+}
+
 /// Pairs of rows that are compared with each other; where there are more, all are taken as different.
 const PAIRS: usize = 100_000;
 
 /// What goes and what comes, in order, with what stays between (the longest common subsequence).
 fn differences<'r>(
-    old: &'r [Row],
-    new: &'r [Row],
+    old: &[&'r Row],
+    new: &[&'r Row],
     alike: impl Fn(&Row, &Row) -> bool,
 ) -> Vec<Shown<'r>> {
     let shown = |row, side| Shown { row, side };

@@ -7,7 +7,7 @@ use crate::tui::app::State;
 use crate::tui::chrome::spinner;
 use crate::tui::clean::{clean, elide, width, wrap};
 use crate::tui::human;
-use crate::tui::job::flow::{Entry, Line, Mark, Nature, Sort, Station};
+use crate::tui::job::flow::{Entry, Line, Mark, Nature, Sort, Station, agree};
 use crate::tui::theme::Meaning;
 use crate::tui::widget::paint;
 use ratatui::Frame;
@@ -97,6 +97,12 @@ fn about_row(flow: &Flow, shown: Shown<'_>) -> Vec<Line> {
     let mut lines = Vec::new();
     let note = match shown.side {
         Side::Same => None,
+        Side::Before if flow.view == View::Real => {
+            Some("This was predicted, and the kernel did not do it.")
+        }
+        Side::After if flow.view == View::Real => {
+            Some("The kernel did this, and it was not predicted.")
+        }
         Side::Before => Some("This is so now, and no more with the pending changes."),
         Side::After => Some("This is so with the pending changes only."),
     };
@@ -117,6 +123,25 @@ fn about_row(flow: &Flow, shown: Shown<'_>) -> Vec<Line> {
             sort: Sort::Heading,
             text,
         });
+    }
+    if let (Mark::End(_), Some((now, real))) = (shown.row.mark, flow.held_against()) {
+        let text = match agree(now, real) {
+            true => "The kernel did what was predicted, rule by rule.".to_owned(),
+            false if now.end == real.end => {
+                "The end is as predicted, the way to it is another one.".to_owned()
+            }
+            false => format!("Predicted: {}. The kernel: {}.", now.end, real.end),
+        };
+        lines.push(Line {
+            sort: Sort::Heading,
+            text,
+        });
+        if !agree(now, real) {
+            lines.push(Line {
+                sort: Sort::Dim,
+                text: "The prediction is about the ruleset and the connections as they are now; the packet met them as they were.".into(),
+            });
+        }
     }
     lines.extend(shown.row.about.iter().cloned());
     lines
@@ -199,6 +224,8 @@ fn head(state: &State, room: usize) -> (String, Vec<Span<'static>>) {
             let (title, told) = match (flow.view, flow.both()) {
                 (View::Staged, Some(_)) => ("Path, with pending changes", flow.told()),
                 (View::Both, Some(_)) => ("Path, before and after", flow.told()),
+                (View::Real, _) if room >= 90 => ("Predicted ┆ real", flow.told()),
+                (View::Real, _) => ("Path, - predicted, + real", flow.told()),
                 _ => ("Path", flow.told()),
             };
             let Some(told) = told else {
@@ -210,12 +237,21 @@ fn head(state: &State, room: usize) -> (String, Vec<Span<'static>>) {
                 Meaning::Drop
             };
             let mut end = told.end.clone();
-            if let Some((now, staged)) = flow.both()
+            if let Some((now, real)) = flow.held_against() {
+                end = match agree(now, real) {
+                    true => format!("{end}, as predicted"),
+                    false if now.end == real.end => format!("{end}, but by another way"),
+                    false if flow.view == View::Real => {
+                        format!("{} ≠ {}", now.fate.word(), real.end)
+                    }
+                    false => format!("{end} ≠ the kernel"),
+                };
+            } else if let Some((now, staged)) = flow.both()
                 && now.end != staged.end
             {
                 end = match flow.view {
                     View::Now => format!("{end} ≠ pending"),
-                    View::Staged | View::Both => format!("{} ⇒ {}", now.fate.word(), staged.end),
+                    _ => format!("{} ⇒ {}", now.fate.word(), staged.end),
                 };
             }
             let end = elide(&end, room.saturating_sub(width(title) + 14));
@@ -262,9 +298,10 @@ pub fn render_list(state: &State, picture: &Picture, frame: &mut Frame<'_>, area
                 .entries_here()
                 .get(place)
                 .map(|entry| entry_spans(state, picture, entry, usize::from(line.width))),
-            List::Steps => rows
-                .get(place)
-                .map(|shown| step_spans(state, *shown, usize::from(line.width))),
+            List::Steps => rows.get(place).map(|shown| match flow.view {
+                View::Real if is_wide(area) => pair_spans(state, *shown, usize::from(line.width)),
+                _ => step_spans(state, *shown, usize::from(line.width)),
+            }),
             List::Examples => flow
                 .seen
                 .as_ref()
@@ -358,6 +395,31 @@ fn verdict_meaning(verdict: &str) -> Meaning {
         Some("drop" | "reject") => Meaning::Drop,
         _ => Meaning::Jump,
     }
+}
+
+/// Two paths stand side by side.
+fn is_wide(list: Rect) -> bool {
+    list.width >= 90
+}
+
+/// What was predicted on the left, what the kernel did on the right.
+fn pair_spans(state: &State, shown: Shown<'_>, room: usize) -> Vec<Span<'static>> {
+    let half = room.saturating_sub(3) / 2;
+    let blank = || vec![Span::raw(" ".repeat(half))];
+    let half_spans = || {
+        let mut spans = step_spans(state, shown, half);
+        let used: usize = spans.iter().map(|span| width(&span.content)).sum();
+        spans.push(Span::raw(" ".repeat(half.saturating_sub(used))));
+        spans
+    };
+    let (mut left, right) = match shown.side {
+        Side::Same => (half_spans(), half_spans()),
+        Side::Before => (half_spans(), blank()),
+        Side::After => (blank(), half_spans()),
+    };
+    left.push(Span::styled(" ┆ ", state.theme().style(Meaning::Border)));
+    left.extend(right);
+    left
 }
 
 fn step_spans(state: &State, shown: Shown<'_>, room: usize) -> Vec<Span<'static>> {

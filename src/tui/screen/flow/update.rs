@@ -7,11 +7,12 @@ use super::{Flow, Focus, View};
 use crate::flow::Question;
 use crate::flow::options;
 use crate::model::{Family, Network};
+use crate::session::watch::Packet;
 use crate::session::{Beside, Command, Picture, Source};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State, scrolled};
 use crate::tui::effect::Effect;
-use crate::tui::job::flow::{Ask, FAMILIES, Mark, Nature, Seen, Station};
+use crate::tui::job::flow::{Ask, FAMILIES, Mark, Nature, Seen, Station, agree};
 use crate::tui::job::{Job, Target};
 use crate::tui::request::Request;
 use crate::tui::screen::explore;
@@ -26,9 +27,25 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Open Flow with a packet: for other screens.
 pub fn show(state: &mut State, question: Question, effects: &mut Vec<Effect>) {
+    ask(state, question, None, effects);
+}
+
+/// Open Flow with a packet that was seen: what the kernel did with it is held against the prediction.
+pub fn show_real(state: &mut State, packet: Arc<Packet>, effects: &mut Vec<Effect>) {
+    ask(state, packet.question(), Some(packet), effects);
+}
+
+fn ask(
+    state: &mut State,
+    question: Question,
+    real: Option<Arc<Packet>>,
+    effects: &mut Vec<Effect>,
+) {
     state.screen = Screen::Flow;
     let flow = &mut state.flow;
     flow.question = Some(question);
+    flow.view = View::Now;
+    flow.real = real;
     flow.form = None;
     flow.wanted = true;
     flow.news = None;
@@ -103,6 +120,7 @@ fn start(state: &mut State, picture: &Picture, beside: Arc<Beside>, effects: &mu
         question: state.flow.question.clone(),
         edits: edits.map(|change| change.edit.clone()).collect(),
         basis: vec![basis(picture)],
+        real: state.flow.real.clone(),
     };
     let version = state.changes.set.version();
     let flow = &mut state.flow;
@@ -142,8 +160,16 @@ pub fn answered(state: &mut State, ticket: u64, seen: Box<Seen>, effects: &mut V
     let before = end(flow);
     let here = flow.row().map(|shown| shown.row.text.clone());
     flow.seen = Some(seen);
-    if flow.both().is_none() {
+    if !flow.views().contains(&flow.view) {
         flow.view = View::Now;
+    }
+    // A prediction that was wrong is what one wants to see.
+    if asked
+        && flow
+            .held_against()
+            .is_some_and(|(now, real)| !agree(now, real))
+    {
+        flow.view = View::Real;
     }
     let after = end(flow);
     if asked {
@@ -151,7 +177,8 @@ pub fn answered(state: &mut State, ticket: u64, seen: Box<Seen>, effects: &mut V
         let rows = flow.rows();
         let end = rows
             .iter()
-            .position(|shown| matches!(shown.row.mark, Mark::End(_)));
+            // Of two ends, the one that the kernel told.
+            .rposition(|shown| matches!(shown.row.mark, Mark::End(_)));
         flow.steps = Default::default();
         flow.steps.selected = end.unwrap_or(0);
         flow.scroll = 0;
@@ -243,7 +270,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
         Action::Packet => state.picture.is_some(),
         Action::StepNext | Action::StepBack => flow.focus == Focus::Hooks || flow.told().is_some(),
         Action::TurnFamily => flow.seen.is_some(),
-        Action::TurnView => flow.both().is_some(),
+        Action::TurnView => flow.views().len() > 1,
         Action::CopyText => flow.question.is_some(),
         Action::OpenItem => target(state).is_some() || chosen_example(flow).is_some(),
         Action::Back => flow.question.is_some(),
@@ -318,11 +345,10 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         }
         Action::TurnView => {
             let flow = &mut state.flow;
-            flow.view = match flow.view {
-                View::Now => View::Staged,
-                View::Staged => View::Both,
-                View::Both => View::Now,
-            };
+            let views = flow.views();
+            let at = views.iter().position(|view| *view == flow.view);
+            let next = (at.unwrap_or(0) + 1) % views.len();
+            flow.view = views.get(next).copied().unwrap_or_default();
             // The first difference is what one looks for.
             let rows = flow.rows();
             let differs = rows
@@ -346,6 +372,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Back => {
             let flow = &mut state.flow;
             flow.question = None;
+            flow.real = None;
             flow.news = None;
             flow.wanted = true;
             flow.view = View::Now;

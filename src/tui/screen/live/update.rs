@@ -8,7 +8,7 @@ use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State};
 use crate::tui::effect::Effect;
 use crate::tui::job::Target;
-use crate::tui::screen::explore;
+use crate::tui::screen::{explore, flow};
 use crate::tui::widget::input::Input;
 use crate::tui::widget::paint;
 
@@ -66,6 +66,10 @@ pub fn enabled(state: &State, action: Action) -> bool {
         Action::DropsOnly | Action::Pause => !live.packets.is_empty() || live.held.is_some(),
         Action::OpenItem => live.open.is_none() && live.selected().is_some(),
         Action::ClosePath => live.open.is_some(),
+        Action::Predict => {
+            let packet = live.open.as_ref().or(live.selected());
+            packet.is_some() && state.picture.is_some()
+        }
         Action::ToRule => live.rule().is_some(),
         Action::CopyText => live.selected().is_some(),
         _ => false,
@@ -105,6 +109,11 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             state.live.path.selected = place;
         }
         Action::ClosePath => state.live.open = None,
+        Action::Predict => {
+            if let Some(packet) = state.live.open.as_ref().or(state.live.selected()) {
+                flow::update::show_real(state, packet.clone(), effects);
+            }
+        }
         Action::ToRule => to_rule(state, effects),
         Action::CopyText => {
             if let Some(packet) = state.live.open.as_ref().or(state.live.selected()) {
