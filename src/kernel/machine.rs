@@ -32,6 +32,25 @@ pub fn names(ruleset: &Ruleset) -> Names {
     }
 }
 
+/// What reading a text in the iptables language may look up: nothing is read that none of its words can need.
+pub fn names_for_iptables(text: &str) -> Names {
+    let wanted = |word: &str| text.contains(word);
+    let mut names = Names {
+        protocols: parse_protocols(&read("/etc/protocols")),
+        ..Names::default()
+    };
+    if wanted("realm") {
+        names.realms = parse_number_table(&read("/etc/iproute2/rt_realms"));
+    }
+    if wanted("group") {
+        names.device_groups = parse_number_table(&read("/etc/iproute2/group"));
+    }
+    if wanted("set") || wanted("SET") {
+        names.ipsets = super::ipset::names();
+    }
+    names
+}
+
 /// Ports by service, from `/etc/services`; of a name with several the first.
 pub fn services() -> BTreeMap<String, u16> {
     numbers_by_name("/etc/services")

@@ -26,7 +26,17 @@ pub enum Failure {
     Other(String),
 }
 
-/// What names stand for on this machine now.
+/// What the names in this text stand for on this machine now.
+fn machine_for(text: &str) -> Machine {
+    Machine {
+        names: machine::names_for_iptables(text),
+        services: machine::services(),
+        user: Some(machine::user),
+        group: Some(machine::group),
+    }
+}
+
+/// What names in any text stand for on this machine now.
 pub fn machine(ruleset: &Ruleset) -> Machine {
     Machine {
         names: machine::names(ruleset),
@@ -81,7 +91,7 @@ pub fn wrongs(commands: &[Command], spans: &[(usize, usize)], refusals: &[Refusa
 /// Read a text and compare it with the ruleset as it is now.
 pub fn compile_nft(text: &str, family: Family, reading: Reading) -> Result<Compiled, Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let machine = machine(&Ruleset::default());
+    let machine = machine_for(text);
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
     if let Some(compiled) = single(&mut socket, family, &texts)? {
@@ -277,7 +287,7 @@ impl Legacy {
 
 /// Read a text and compare it with the legacy tables as they are now, which are created where they are not there.
 pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Legacy, Failure> {
-    let machine = machine(&Ruleset::default());
+    let machine = machine_for(text);
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
     let socket = LegacySocket::open(family).map_err(|error| match error.kind() {

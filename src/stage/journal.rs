@@ -5,11 +5,12 @@
 
 use super::Step;
 use super::guard::Restored;
-use super::guard::state::{self, State, write_whole};
+use super::guard::state::{self, State, write_quickly};
 use crate::model::{Family, Name, Ruleset};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -139,20 +140,24 @@ pub fn here() -> Vec<Entry> {
 pub fn begin(note: Note) -> io::Result<u64> {
     let directory = directory();
     state::make(&directory)?;
-    let last = list().last().map_or(0, |entry| entry.number);
+    let last = numbers().last().copied().unwrap_or(0);
     // Two programs at once must not take the same number: the one that can make the file has it.
     let mut number = last + 1;
-    while let Err(error) = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path(number, "json"))
-    {
-        if error.kind() != io::ErrorKind::AlreadyExists || number > last + 1000 {
-            return Err(error);
+    let mut file = loop {
+        let new = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path(number, "json"));
+        match new {
+            Ok(file) => break file,
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists || number > last + 1000 => {
+                return Err(error);
+            }
+            Err(_) => number += 1,
         }
-        number += 1;
-    }
-    write(&Entry {
+    };
+    let text = text(&Entry {
         number,
         time: now(),
         who: who(),
@@ -166,6 +171,8 @@ pub fn begin(note: Note) -> io::Result<u64> {
         fate: Fate::Begun,
         undoes: note.undoes,
     })?;
+    // Until it is whole, it cannot be read, and nothing has been done yet.
+    file.write_all(&text)?;
     Ok(number)
 }
 
@@ -192,14 +199,30 @@ pub fn finish(
     ciborium::into_writer(&(before, after, steps), &mut pictures).map_err(io::Error::other)?;
     let packed = zstd::encode_all(pictures.as_slice(), 1)?;
     if packed.len() as u64 <= ROOM / 2 {
-        write_whole(&path(number, "pictures"), &packed, 0o600)?;
+        write_quickly(&path(number, "pictures"), &packed, 0o600)?;
     }
     write(&entry)?;
     if let Some(undone) = entry.undoes {
         set_fate(undone, Fate::Undone(number));
     }
-    prune();
+    // Some more entries than there is room for do no harm.
+    if number.is_multiple_of(16) {
+        prune();
+    }
     Ok(())
+}
+
+/// The numbers of all entries, the oldest first.
+fn numbers() -> Vec<u64> {
+    let files = fs::read_dir(directory()).into_iter().flatten().flatten();
+    let mut numbers: Vec<u64> = files
+        .filter_map(|file| {
+            let name = file.file_name();
+            name.to_str()?.strip_suffix(".json")?.parse().ok()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 fn path(number: u64, end: &str) -> PathBuf {
@@ -211,8 +234,11 @@ fn read(number: u64) -> io::Result<Entry> {
 }
 
 fn write(entry: &Entry) -> io::Result<()> {
-    let text = serde_json::to_vec_pretty(entry).map_err(io::Error::other)?;
-    write_whole(&path(entry.number, "json"), &text, 0o600)
+    write_quickly(&path(entry.number, "json"), &text(entry)?, 0o600)
+}
+
+fn text(entry: &Entry) -> io::Result<Vec<u8>> {
+    serde_json::to_vec_pretty(entry).map_err(io::Error::other)
 }
 
 /// What takes a commit back.
@@ -265,13 +291,12 @@ pub fn confirmed(state: &State) {
 }
 
 fn prune() {
-    let entries = list();
     let mut total = 0;
-    for (age, entry) in entries.iter().rev().enumerate() {
-        let pictures = path(entry.number, "pictures");
+    for (age, number) in numbers().into_iter().rev().enumerate() {
+        let pictures = path(number, "pictures");
         total += fs::metadata(&pictures).map_or(0, |meta| meta.len());
         if age >= ENTRIES {
-            let _ = fs::remove_file(path(entry.number, "json"));
+            let _ = fs::remove_file(path(number, "json"));
         }
         if age >= ENTRIES || total > ROOM {
             let _ = fs::remove_file(pictures);

@@ -129,7 +129,9 @@ pub fn part<'n>(
     else {
         return Ok(None);
     };
+    let mut rules_read = false;
     for (chain, with_rules) in chains {
+        rules_read |= with_rules;
         let Some(mut found) = dump::chain(socket, family, name, chain)? else {
             continue;
         };
@@ -137,6 +139,10 @@ pub fn part<'n>(
             found.rules = read_chain_rules(socket, family, name, chain)?;
         }
         table.chains.push(Arc::new(found));
+    }
+    // Sets are read for the rules that name them.
+    if !rules_read {
+        return Ok(Some(table));
     }
     for (of, owner, mut set) in dump::sets(socket)? {
         if of != family || &*owner != name {

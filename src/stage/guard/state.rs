@@ -159,6 +159,16 @@ pub fn read(place: &Path) -> io::Result<State> {
 
 /// The file is the old one or the new one at any moment, even when the power fails.
 pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, bytes, mode, true)
+}
+
+/// The same, but for a power failure: for what is about the running kernel, which is gone then, too. Waiting for the
+/// disk would take longer than many a change.
+pub fn write_quickly(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    replace(path, bytes, mode, false)
+}
+
+fn replace(path: &Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()> {
     let directory = path
         .parent()
         .ok_or_else(|| io::Error::other("a file needs a directory"))?;
@@ -173,9 +183,14 @@ pub fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
             .mode(mode)
             .open(&new)?;
         file.write_all(bytes)?;
-        file.sync_all()?;
+        if durable {
+            file.sync_all()?;
+        }
         fs::rename(&new, path)?;
-        File::open(directory)?.sync_all()
+        match durable {
+            true => File::open(directory)?.sync_all(),
+            false => Ok(()),
+        }
     })();
     if result.is_err() {
         let _ = fs::remove_file(&new);
