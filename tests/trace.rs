@@ -352,3 +352,93 @@ fn lookups_agree_with_the_kernel() {
         assert!(found_some > 100, "{found_some}");
     });
 }
+
+/// Walks that nobody records pass over rules; they must end as those that look at every rule.
+#[test]
+fn what_is_passed_over_would_not_have_matched() {
+    in_namespace("what_is_passed_over_would_not_have_matched", || {
+        router();
+        let mut seed = 7_u64;
+        let mut pick = |count: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % count
+        };
+        let mut rules = String::from("table inet fw {\n");
+        for chain in 0..6 {
+            rules += &format!("  chain c{chain} {{\n");
+            if chain == 5 {
+                rules += "    type filter hook forward priority 0; policy accept;\n";
+            }
+            // Rows of one field each, with others in between.
+            for _ in 0..12 {
+                let field = pick(6);
+                for _ in 0..1 + pick(20) {
+                    let number = pick(9);
+                    let negated = if pick(12) == 0 { "!= " } else { "" };
+                    let test = match field {
+                        0 => format!("ip saddr {negated}10.0.1.{number}"),
+                        1 => format!("ip daddr {negated}203.0.{number}.0/24"),
+                        2 => format!("tcp dport {negated}{}", 80 + number),
+                        3 => format!("meta mark {negated}{number:#x}"),
+                        4 => format!("ip6 daddr {negated}2001:db8::{number}"),
+                        _ => format!("iifname {negated}\"lan{number}\""),
+                    };
+                    let more = match pick(5) {
+                        0 => format!("meta length {} ", 60 + pick(4)),
+                        1 => format!("meta mark != {:#x} ", pick(9)),
+                        _ => String::new(),
+                    };
+                    let verdict = match pick(9) {
+                        0 => "accept".to_owned(),
+                        1 => "drop".to_owned(),
+                        2 if chain > 0 => format!("jump c{}", pick(chain)),
+                        3 if chain > 0 => format!("goto c{}", pick(chain)),
+                        4 => "return".to_owned(),
+                        5 | 6 => format!("meta mark set {:#x}", pick(9)),
+                        _ => "counter".to_owned(),
+                    };
+                    rules += &format!("    {test} {more}{verdict}\n");
+                }
+            }
+            rules += "  }\n";
+        }
+        rules += "}\n";
+        nft(&rules);
+        let picture = hookscope::session::snapshot::take(None).expect("a picture");
+        let simulator = hookscope::flow::Simulator::new(hookscope::flow::World {
+            ruleset: &picture.ruleset,
+            network: &picture.network,
+            flows: &picture.flows,
+            ipsets: &picture.ipsets,
+            legacy: &picture.legacy,
+        });
+        let mut looked_at = std::collections::HashSet::new();
+        let mut fates = std::collections::HashSet::new();
+        for _ in 0..4000 {
+            let question = hookscope::flow::Question {
+                iif: Some("lan".into()),
+                src: Some(IpAddr::from([10, 0, 1, pick(9) as u8])),
+                dst: Some(IpAddr::from([203, 0, pick(9) as u8, 9])),
+                proto: Some([6, 17][pick(2)]),
+                sport: Some(4000 + pick(4) as u16),
+                dport: Some(80 + pick(9) as u16),
+                mark: pick(9) as u32,
+                length: Some(60 + pick(4) as u32),
+                time: Some(0),
+                ..hookscope::flow::Question::default()
+            };
+            let trace = simulator.trace(&question).expect("an answer");
+            assert!(trace.uncertain.is_empty());
+            let fate = simulator.fate(&question).expect("an answer");
+            assert_eq!(fate, (trace.fate, trace.oif), "{question:?}");
+            looked_at.extend(
+                hookscope::flow::path::matched(&trace).map(|(place, rule, _)| (place, rule)),
+            );
+            fates.insert(trace.fate);
+        }
+        assert!(fates.len() >= 2, "{fates:?}");
+        assert!(looked_at.len() > 60, "{}", looked_at.len());
+    });
+}

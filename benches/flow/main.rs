@@ -1,15 +1,19 @@
 //! Speed of the packet simulator, in one run on one core: packets a second through an ordinary host's rules and
-//! route lookups in a large table. Needs root, `ip` and `nft`; works in a network namespace of its own.
+//! through what kube-proxy leaves for 5,000 services, and route lookups in a large table. Needs root, `ip` and `nft`; works in a network namespace of its own.
 //!
 //! `cargo bench --bench flow`
+
+// What the other benchmark takes of it is more.
+#[allow(dead_code)]
+#[path = "../scale/input.rs"]
+mod input;
 
 use hookscope::flow::fib::{FibView, FlowKey};
 use hookscope::flow::{Question, Simulator, World};
 use hookscope::model::Network;
 use hookscope::model::network::{Fib, FibFamily, Prefix, RouteBody, RouteTableBuilder};
 use hookscope::session::snapshot;
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,26 +50,14 @@ table ip nat {
     text
 }
 
-fn run(program: &str, args: &[&str], input: &str) {
-    let mut child = Command::new(program)
-        .args(args)
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    stdin.write_all(input.as_bytes()).expect("it reads");
-    drop(stdin);
-    assert!(child.wait().expect("it ends").success(), "{program}");
-}
-
 fn main() {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).expect("root");
-    run(
+    input::feed(
         "ip",
         &["-batch", "-"],
         "link set lo up\nlink add eth0 type veth peer name peer0\nlink set eth0 up\nlink set peer0 up\naddress add 192.0.2.1/24 dev eth0\n",
     );
-    run("nft", &["-f", "-"], &ruleset());
+    input::feed("nft", &["-f", "-"], &ruleset());
     let picture = snapshot::take(None).expect("a picture");
     let simulator = Simulator::new(World {
         ruleset: &picture.ruleset,
@@ -98,7 +90,63 @@ fn main() {
         "packets through 50 rules: {:.0} a second",
         f64::from(count) / seconds
     );
+    for backend in ["nft", "legacy"] {
+        kubernetes(backend);
+    }
     routes();
+}
+
+/// Packets to services chosen at random, which are rules in a row.
+fn kubernetes(backend: &str) {
+    const SERVICES: u32 = 5_000;
+    input::feed("nft", &["-f", "-"], "flush ruleset\n");
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("a sysctl");
+    let restore = format!("iptables-{backend}-restore");
+    if Command::new(&restore).arg("--version").output().is_err() {
+        println!("packets through 5,000 services ({backend}): no {restore} here");
+        return;
+    }
+    input::feed(&restore, &[], &input::kubernetes(SERVICES));
+    let picture = snapshot::take(None).expect("a picture");
+    let simulator = Simulator::new(World {
+        ruleset: &picture.ruleset,
+        network: &picture.network,
+        flows: &picture.flows,
+        ipsets: &picture.ipsets,
+        legacy: &picture.legacy,
+    });
+    let packets: Vec<_> = (0..SERVICES)
+        .map(|number| {
+            let service = number.wrapping_mul(2_654_435_761) % SERVICES;
+            let dst = std::net::Ipv4Addr::from(0x0a60_0000 + service + 1);
+            let question = Question {
+                iif: Some("eth0".into()),
+                src: Some("192.0.2.9".parse().expect("an address")),
+                dst: Some(dst.into()),
+                proto: Some(6),
+                sport: Some(40000),
+                dport: Some(80),
+                time: Some(0),
+                ..Question::default()
+            };
+            let skb = question.build(&picture.network).expect("a packet");
+            (question, skb)
+        })
+        .collect();
+    // Rules are made ready when a packet first comes to them.
+    let all = || {
+        for (question, skb) in &packets {
+            std::hint::black_box(simulator.fate_of(question, skb.clone()));
+        }
+    };
+    all();
+    let start = Instant::now();
+    all();
+    let seconds = start.elapsed().as_secs_f64();
+    println!(
+        "packets through 5,000 services ({backend}): {:.0} a second",
+        f64::from(SERVICES) / seconds
+    );
 }
 
 fn routes() {

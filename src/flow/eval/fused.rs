@@ -16,7 +16,7 @@ pub enum Step {
 }
 
 /// Where the value of a test comes from, up to four bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Network { offset: u16, len: u8 },
     Transport { offset: u16, len: u8 },
@@ -48,7 +48,7 @@ pub struct Word {
 }
 
 /// Where the value of a longer test comes from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WideSource {
     Network { offset: u16, len: u8 },
     Iifname,
@@ -67,6 +67,49 @@ pub struct Wide {
     xor: u128,
     wanted: u128,
     compared: u128,
+}
+
+/// What a test looks at: where from, and which bits of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    source: Either,
+    mask: u128,
+    xor: u128,
+    compared: u128,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Either {
+    Word(Source),
+    Wide(WideSource),
+}
+
+impl Step {
+    /// The field, what it is compared with, and whether it must be something else.
+    pub fn test(&self) -> Option<(Field, u128, bool)> {
+        let (field, wanted, negated) = match self {
+            Step::Word(test) => {
+                let field = Field {
+                    source: Either::Word(test.source),
+                    mask: test.mask.into(),
+                    xor: test.xor.into(),
+                    compared: test.compared.into(),
+                };
+                (field, test.wanted.into(), test.negated)
+            }
+            Step::Wide(test) => {
+                let field = Field {
+                    source: Either::Wide(test.source),
+                    mask: test.mask,
+                    xor: test.xor,
+                    compared: test.compared,
+                };
+                (field, test.wanted, test.negated)
+            }
+            Step::One(_) => return None,
+        };
+        Some((field, wanted & field.compared, negated))
+    }
 }
 
 /// Bytes as they lie in registers, filled up with zeros.
@@ -286,16 +329,8 @@ impl Walk<'_, '_> {
     }
 
     pub(super) fn test_wide(&mut self, test: &Wide) -> Option<usize> {
-        let value = match test.source {
-            WideSource::Iifname => u128::from_ne_bytes(self.device_name(self.state.iif)),
-            WideSource::Oifname => u128::from_ne_bytes(self.device_name(self.state.oif)),
-            WideSource::Network { offset, len } => {
-                let (start, len) = (usize::from(offset), usize::from(len));
-                match self.skb.data.get(start..start + len).and_then(wide) {
-                    Some(value) => value,
-                    None => return Some(test.load.into()),
-                }
-            }
+        let Some(value) = self.wide(test.source) else {
+            return Some(test.load.into());
         };
         let value = (value & test.mask) ^ test.xor;
         let len = match test.source {
@@ -307,6 +342,26 @@ impl Walk<'_, '_> {
             .put(test.dreg.into(), bytes.get(..len).unwrap_or_default());
         let hit = (value ^ test.wanted) & test.compared == 0;
         (hit == test.negated).then_some(test.compare.into())
+    }
+
+    /// What a field of the packet holds, as far as it is compared.
+    pub(super) fn field(&self, field: Field) -> Option<u128> {
+        let value = match field.source {
+            Either::Word(source) => self.word(source)?.into(),
+            Either::Wide(source) => self.wide(source)?,
+        };
+        Some(((value & field.mask) ^ field.xor) & field.compared)
+    }
+
+    fn wide(&self, source: WideSource) -> Option<u128> {
+        match source {
+            WideSource::Iifname => Some(u128::from_ne_bytes(self.device_name(self.state.iif))),
+            WideSource::Oifname => Some(u128::from_ne_bytes(self.device_name(self.state.oif))),
+            WideSource::Network { offset, len } => {
+                let (start, len) = (usize::from(offset), usize::from(len));
+                self.skb.data.get(start..start + len).and_then(wide)
+            }
+        }
     }
 
     fn word(&self, source: Source) -> Option<u32> {

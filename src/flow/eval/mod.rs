@@ -1,13 +1,15 @@
 //! The nf_tables machine: runs a base chain on a packet, on registers, as `nft_do_chain` does.
 //!
 //! `program` makes rules ready, `load` reads packets and metadata, `ct`, `fib` and `set` what their names say,
-//! `statement` does the rest; `fused` does the usual sequences of them at once.
+//! `statement` does the rest; `fused` does the usual sequences of them at once, and
+//! `runs` passes over rules that want something else.
 
 mod ct;
 mod fib;
 mod fused;
 mod load;
 pub mod program;
+mod runs;
 mod set;
 mod statement;
 
@@ -177,7 +179,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         let (mut chain, mut at) = (base, 0);
         let mut rules = sim.program.rules(chain);
         loop {
-            let Some(rule) = rules.get(at) else {
+            let Some(rule) = rules.and_then(|rules| rules.list.get(at)) else {
                 // The end of a chain returns.
                 if depth == 0 {
                     return (self.policy(base), true, seen);
@@ -187,6 +189,15 @@ impl<'s, 'a> Walk<'s, 'a> {
                 rules = sim.program.rules(chain);
                 continue;
             };
+            if let (Some(run), Some(rules), false) = (rule.run, rules, self.record)
+                && let Some(run) = rules.runs.get(run)
+            {
+                let next = self.pass_over(run, at);
+                if next != at {
+                    at = next;
+                    continue;
+                }
+            }
             at += 1;
             if self.budget == 0 {
                 self.stuck(|| {

@@ -2,6 +2,7 @@
 //! A chain is compiled when a packet first comes to it.
 
 use super::fused::{self, Step};
+use super::runs::{self, Run};
 use crate::flow::sets::SetIndex;
 use crate::flow::xtables::Code;
 use crate::kernel::nf_tables::decode;
@@ -98,12 +99,26 @@ pub struct RuleCode {
     pub ops: Box<[Op]>,
     /// The same as it runs.
     pub steps: Box<[Step]>,
+    /// The run that it is part of.
+    pub run: Option<usize>,
+}
+
+/// A chain's rules, ready to run.
+#[derive(Default)]
+pub struct Rules {
+    pub list: Box<[RuleCode]>,
+    pub runs: Box<[Run]>,
 }
 
 impl RuleCode {
     fn new(handle: u64, ops: Box<[Op]>) -> RuleCode {
         let steps = fused::steps(&ops);
-        RuleCode { handle, ops, steps }
+        RuleCode {
+            handle,
+            ops,
+            steps,
+            run: None,
+        }
     }
 }
 
@@ -116,7 +131,7 @@ pub struct TableCode<'a> {
 pub struct ChainCode<'a> {
     pub table: TableId,
     pub chain: &'a Chain,
-    code: OnceLock<Box<[RuleCode]>>,
+    code: OnceLock<Rules>,
 }
 
 struct SetCode<'a> {
@@ -181,12 +196,11 @@ impl<'a> Program<'a> {
     }
 
     /// The rules of a chain, ready to run.
-    pub fn rules(&self, chain: ChainId) -> &[RuleCode] {
-        let Some(code) = self.chains.get(chain) else {
-            return &[];
-        };
-        code.code.get_or_init(|| {
-            code.chain
+    pub fn rules(&self, chain: ChainId) -> Option<&Rules> {
+        let code = self.chains.get(chain)?;
+        let rules = code.code.get_or_init(|| {
+            let mut list: Box<[RuleCode]> = code
+                .chain
                 .rules
                 .iter()
                 .map(|rule| match decode::rule(rule) {
@@ -201,8 +215,11 @@ impl<'a> Program<'a> {
                         RuleCode::new(rule.handle, Box::new([op]))
                     }
                 })
-                .collect()
-        })
+                .collect();
+            let runs = runs::find(&mut list);
+            Rules { list, runs }
+        });
+        Some(rules)
     }
 
     pub fn set_named(&self, table: TableId, name: &str) -> Option<SetId> {
