@@ -225,27 +225,6 @@ fn nothing_stays_behind() {
     });
 }
 
-/// A prediction is about the ruleset as it is when nobody watches.
-#[test]
-fn a_watch_is_in_no_prediction() {
-    in_namespace("a_watch_is_in_no_prediction", || {
-        let _host = scene();
-        let packet = [
-            "trace", "--iif", "lan", "--src", "10.0.1.9", "--dst", "10.0.1.1", "--proto", "udp",
-            "--dport", "53", "--json",
-        ];
-        let steps = || -> Value {
-            let told: Value = serde_json::from_str(&output(BINARY, &packet)).expect("JSON");
-            told["steps"].clone()
-        };
-        let before = steps();
-        let mut watch = Watching::start(&["--json"]);
-        assert_eq!(steps(), before);
-        watch.child.kill().expect("it lives");
-        watch.child.wait().expect("it ends");
-    });
-}
-
 #[test]
 fn it_ends_in_time_and_refuses_what_it_must() {
     in_namespace("it_ends_in_time_and_refuses_what_it_must", || {

@@ -9,7 +9,7 @@ use clap::Args;
 use hookscope::flow::words::Words;
 use hookscope::flow::{Question, Simulator, World};
 use hookscope::model::Snapshot;
-use hookscope::session::{snapshot, watch};
+use hookscope::session::snapshot;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -202,12 +202,7 @@ pub fn now() -> i64 {
 pub fn picture(global: &Global) -> anyhow::Result<Snapshot> {
     match &global.snapshot {
         Some(path) => Ok(snapshot::open(path)?),
-        None => {
-            let mut picture = snapshot::take(global.netns.clone()).map_err(machine::explain)?;
-            // Somebody may be watching; that decides nothing.
-            picture.ruleset = watch::unwatched(&picture.ruleset);
-            Ok(picture)
-        }
+        None => snapshot::take(global.netns.clone()).map_err(machine::explain),
     }
 }
 

@@ -19,7 +19,8 @@ use super::screen::routes::Routes;
 use super::search::Search;
 use super::theme::Theme;
 use super::{chrome, mouse, overlay, screen};
-use crate::session::{Command, Picture, SessionEvent, watch};
+use crate::flow::tracer::WATCH;
+use crate::session::{Command, Picture, SessionEvent};
 use ratatui::layout::{Rect, Size};
 use std::sync::Arc;
 use std::time::Duration;
@@ -424,7 +425,7 @@ fn changed(state: &mut State, picture: &Picture) {
         .changes
         .last()
         .map_or(0, |change| change.generation);
-    let own = format!("table inet {}", watch::TABLE);
+    let own = format!("table inet {}", WATCH);
     for change in picture
         .changes
         .iter()

@@ -125,17 +125,6 @@ pub struct Watch {
     number: u64,
 }
 
-/// How the names of tables begin that are there only while somebody watches.
-pub const TABLE: &str = "hookscope-watch-";
-
-/// The ruleset as it is when nobody watches: the tables of a watch mark packets and decide nothing.
-pub fn unwatched(ruleset: &Ruleset) -> Ruleset {
-    let mut rest = ruleset.clone();
-    rest.tables
-        .retain(|table| !(table.name.starts_with(TABLE) && table.flags & table_flags::OWNER != 0));
-    rest
-}
-
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 
 impl Watch {
@@ -165,7 +154,7 @@ impl Watch {
         }
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let plan = Plan {
-            name: format!("{TABLE}{}-{serial}", std::process::id()),
+            name: format!("hookscope-watch-{}-{serial}", std::process::id()),
             filter: options.filter.clone(),
             sample: options.sample,
             // Twice what is too much, so that too much is seen.

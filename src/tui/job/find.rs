@@ -53,7 +53,8 @@ impl Index {
                     if place % STRIDE == 0 && !alive() {
                         return None;
                     }
-                    let text = printer.rule(rule);
+                    // In the words in which Explore shows it.
+                    let text = printer.shown(rule, false);
                     let text = clean(&text).into_owned();
                     self.lines.push((key.clone(), rule.handle, text));
                 }

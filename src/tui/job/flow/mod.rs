@@ -18,7 +18,7 @@ pub use crate::flow::options::Wrong;
 use crate::flow::words::Words;
 use crate::flow::{Question, Simulator};
 use crate::model::{Family, Names, Network, Ruleset};
-use crate::session::watch::{self, Packet};
+use crate::session::watch::Packet;
 use crate::session::{Beside, changes};
 use crate::stage::change::Edit;
 use std::sync::Arc;
@@ -132,9 +132,7 @@ pub struct Seen {
 
 /// Answer it.
 pub fn run(ask: &Ask) -> Seen {
-    let ruleset = watch::unwatched(&ask.beside.ruleset);
-    let mut world = ask.beside.world(&ask.network);
-    world.ruleset = &ruleset;
+    let world = ask.beside.world(&ask.network);
     let simulator = Simulator::new(world);
     let words = Words::new(&simulator, world.ruleset, &ask.names);
     let diagram = Arc::new(diagram::build(&simulator));
@@ -182,7 +180,6 @@ fn after(ask: &Ask, question: &Question) -> Path {
         }
     };
     let ruleset: Ruleset = changes::staged(&ask.beside.ruleset, &ask.edits).map_err(unfit)?;
-    let ruleset = watch::unwatched(&ruleset);
     let legacy = changes::staged_legacy(&ask.beside.legacy, &ask.edits).map_err(unfit)?;
     let mut world = ask.beside.world(&ask.network);
     world.ruleset = &ruleset;
