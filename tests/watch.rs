@@ -202,6 +202,33 @@ fn the_same_rules_as_nft_monitor_trace() {
 }
 
 #[test]
+fn watching_is_no_part_of_predictions() {
+    in_namespace("watching_is_no_part_of_predictions", || {
+        let _host = scene();
+        let options =
+            "trace --json --iif lan --src 10.0.1.9 --dst 10.0.1.1 --proto udp --dport 99 --time 0";
+        let ask = || -> Value {
+            let text = output(BINARY, &options.split(' ').collect::<Vec<_>>());
+            serde_json::from_str(&text).expect("JSON")
+        };
+        let before = ask();
+        let mut watch = Watching::start(&["--json", "--sample", "20", "--iif", "lan"]);
+        let meanwhile = ask();
+        output("kill", &["-INT", &watch.child.id().to_string()]);
+        watch.child.wait().expect("it ends");
+        for member in ["steps", "fate", "uncertain", "dropped_by"] {
+            assert_eq!(meanwhile[member], before[member], "{meanwhile}");
+        }
+        // A table that only has the name is followed as any other.
+        nft("table inet hookscope-watch-1 {
+  chain arrived { type filter hook prerouting priority -300; udp dport 99 drop; }
+}
+");
+        assert_eq!(ask()["fate"], "dropped");
+    });
+}
+
+#[test]
 fn nothing_stays_behind() {
     in_namespace("nothing_stays_behind", || {
         let _host = scene();

@@ -17,6 +17,9 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use thiserror::Error;
 
+/// What names of tables begin with that are there while somebody watches.
+pub const WATCH: &str = "hookscope-watch-";
+
 /// Before every chain that a person would make, and behind; the kernel itself uses the ends of the range.
 const FIRST: i32 = -2_147_000_000;
 const LAST: i32 = 2_147_000_000;

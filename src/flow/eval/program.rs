@@ -4,11 +4,15 @@
 use super::fused::{self, Step};
 use super::runs::{self, Run};
 use crate::flow::sets::SetIndex;
+use crate::flow::tracer::WATCH;
 use crate::flow::xtables::Code;
 use crate::kernel::nf_tables::decode;
 use crate::model::expression::{BitwiseOp, CmpOp, PayloadBase, Xtables};
+use crate::model::ruleset::table_flags;
 use crate::model::xtables::ExtensionKind;
-use crate::model::{Chain, Data, Expression, Family, Name, Object, Ruleset, Set, Table, Verdict};
+use crate::model::{
+    Chain, Data, Expression, Family, Name, Object, Policy, Ruleset, Set, Table, Verdict,
+};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -160,7 +164,13 @@ impl<'a> Program<'a> {
                 chains: HashMap::with_capacity(table.chains.len()),
                 sets: HashMap::with_capacity(table.sets.len()),
             };
-            for chain in &table.chains {
+            // What only has packets traced decides nothing about them.
+            let chains = if only_traces(table) {
+                &[]
+            } else {
+                table.chains.as_slice()
+            };
+            for chain in chains {
                 code.chains.insert(&chain.name, program.chains.len());
                 program.chains.push(ChainCode {
                     table: number,
@@ -385,4 +395,35 @@ impl<'a> Program<'a> {
             other => Op::Other(Box::new(other)),
         }
     }
+}
+
+/// The table is one of `hookscope watch`, by its name and by everything that is in it.
+fn only_traces(table: &Table) -> bool {
+    const NFTRACE: u32 = 12;
+    let harmless = |expression: &Expression| match expression {
+        Expression::MetaSet { key, .. } => *key == NFTRACE,
+        Expression::Immediate { data, .. } => {
+            matches!(data, Data::Value(_) | Data::Verdict(Verdict::Goto(_)))
+        }
+        Expression::Meta { .. }
+        | Expression::Payload { .. }
+        | Expression::Cmp { .. }
+        | Expression::Bitwise { .. }
+        | Expression::Numgen { .. }
+        | Expression::Limit(_) => true,
+        _ => false,
+    };
+    table.name.starts_with(WATCH)
+        && table.flags & table_flags::OWNER != 0
+        && table.chains.iter().all(|chain| {
+            let accepts = chain
+                .base
+                .as_ref()
+                .is_none_or(|base| base.policy != Some(Policy::Drop));
+            let mut rules = chain.rules.iter();
+            accepts
+                && rules.all(|rule| {
+                    decode::rule(rule).is_ok_and(|body| body.expressions.iter().all(harmless))
+                })
+        })
 }

@@ -7,7 +7,7 @@
 //! Changes are merged in batches, in one pass over the entries.
 
 use super::prefix::{mask32, mask128};
-use super::trie_index::Index;
+use super::trie_index::{self, Index};
 use std::ops::Range;
 
 /// An address as a number, most significant bit first.
@@ -152,7 +152,13 @@ impl<K: Key> Trie<K> {
     fn last_up_to(&self, key: K) -> Option<usize> {
         let (low, high) = self.index.narrow(&self.entries, key);
         let bucket = self.entries.get(low..high)?;
-        (low + bucket.partition_point(|entry| entry.key <= key)).checked_sub(1)
+        let before = if bucket.len() <= trie_index::FEW {
+            // Reads that do not wait for each other, where halving would wait for memory at every step.
+            bucket.iter().filter(|entry| entry.key <= key).count()
+        } else {
+            bucket.partition_point(|entry| entry.key <= key)
+        };
+        (low + before).checked_sub(1)
     }
 
     /// The places of the entries that contain `key`, longest prefix first, one range a prefix.

@@ -5,7 +5,7 @@
 use super::trie::{Entry, Key};
 
 /// So few entries are searched as they are: a node for them would be one more line of memory.
-const FEW: usize = 64;
+pub(super) const FEW: usize = 64;
 
 /// How many entries there are to a slot.
 const DENSITY: usize = 8;

@@ -14,7 +14,7 @@ pub use packet::{ChainPass, Packet, RuleHit, clock, seconds};
 
 use crate::flow::group::Grouper;
 use crate::flow::observed::Observed;
-use crate::flow::tracer::{Filter, FilterError, Plan};
+use crate::flow::tracer::{Filter, FilterError, Plan, WATCH};
 use crate::kernel::legacy;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::commit::{self, Held};
@@ -154,7 +154,7 @@ impl Watch {
         }
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let plan = Plan {
-            name: format!("hookscope-watch-{}-{serial}", std::process::id()),
+            name: format!("{WATCH}{}-{serial}", std::process::id()),
             filter: options.filter.clone(),
             sample: options.sample,
             // Twice what is too much, so that too much is seen.
