@@ -425,7 +425,7 @@ fn changed(state: &mut State, picture: &Picture) {
         .changes
         .last()
         .map_or(0, |change| change.generation);
-    let own = format!("table inet {}", WATCH);
+    let own = format!("table inet {WATCH}");
     for change in picture
         .changes
         .iter()
