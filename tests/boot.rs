@@ -202,3 +202,34 @@ fn what_both_languages_keep_is_looked_for_where_it_is() {
         },
     );
 }
+
+#[test]
+fn what_is_not_the_machines_own_is_not_what_it_loads() {
+    on_a_system("what_is_not_the_machines_own", |etc| {
+        let refused = |arguments: &[&str], why: &str| {
+            let done = run(BINARY, arguments, "");
+            let told = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert_eq!(done.status.code(), Some(1), "{told}");
+            assert!(told.contains(why) && told.contains("--output"), "{told}");
+        };
+        let own = std::process::id().to_string();
+        for diff in [&["save"][..], &["save", "--diff"]] {
+            refused(
+                &[&["--netns", &own], diff].concat(),
+                "its own network namespace",
+            );
+            refused(
+                &[&["demo", "--exec", BINARY], diff].concat(),
+                "the demo is not",
+            );
+        }
+        assert!(!etc.join("nftables.conf").exists());
+        let file = etc.join("own").display().to_string();
+        let done = run(
+            BINARY,
+            &["demo", "--exec", BINARY, "save", "--output", &file],
+            "",
+        );
+        assert!(done.status.success(), "{done:?}");
+    });
+}

@@ -157,6 +157,10 @@ fn main() {
         for (name, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")] {
             command.env(name, value);
         }
+        // What was done on this machine before is not in the pictures.
+        let state = tempfile::tempdir().expect("a directory");
+        command.env("HOOKSCOPE_RUN_DIR", state.path().join("run"));
+        command.env("HOOKSCOPE_JOURNAL_DIR", state.path().join("journal"));
         command.env_remove("NO_COLOR");
         let mut terminal = Pty::start(command, picture.size.0, picture.size.1);
         terminal.wait_text("Ruleset");

@@ -20,6 +20,9 @@ pub struct DemoArgs {
     exec: Vec<String>,
 }
 
+/// Set for programs that run in a scenario.
+pub const INSIDE: &str = "HOOKSCOPE_DEMO";
+
 pub fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<ExitCode> {
     if args.list {
         let mut out = io::stdout().lock();
@@ -50,7 +53,7 @@ pub fn run(args: &DemoArgs, global: &Global) -> anyhow::Result<ExitCode> {
 /// Run a program in the scenario; it ends when this process does, however this process ends.
 fn execute(program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
-    command.args(args);
+    command.args(args).env(INSIDE, "1");
     hookscope::kernel::process::die_with_parent(&mut command);
     let status = command
         .status()

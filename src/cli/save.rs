@@ -37,6 +37,16 @@ pub struct SaveArgs {
 }
 
 pub fn run(args: &SaveArgs, global: &Global) -> anyhow::Result<ExitCode> {
+    if args.output.is_none()
+        && let Some(namespace) = &global.netns
+    {
+        bail!(
+            "what this machine loads at boot is for its own network namespace, not for {namespace}; name a file with --output"
+        );
+    }
+    if args.output.is_none() && std::env::var_os(super::demo::INSIDE).is_some() {
+        bail!("the demo is not what this machine should load at boot; name a file with --output");
+    }
     if args.diff && global.snapshot.is_none() {
         return diff(args);
     }

@@ -24,9 +24,11 @@ pub fn run(global: &Global, demo: Option<&str>) -> anyhow::Result<ExitCode> {
     let session = match snapshot {
         Some((path, snapshot)) => snapshot::start(path, snapshot),
         None => {
+            let inside = std::env::var_os(super::demo::INSIDE).map(|_| "demo".to_owned());
             let netns = demo
                 .map(|name| format!("demo {name}"))
-                .or_else(|| global.netns.clone());
+                .or_else(|| global.netns.clone())
+                .or(inside);
             live::start(Source::Live {
                 host: snapshot::host_name(),
                 netns,

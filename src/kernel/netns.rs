@@ -7,6 +7,8 @@ use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -32,6 +34,25 @@ pub enum NetnsError {
     Denied(String),
     #[error("cannot enter network namespace '{name}': {error}")]
     Enter { name: String, error: io::Error },
+}
+
+/// What tells the current network namespace from all others of this boot, those that are gone included: inodes of
+/// `/proc/PID/ns/net` are used again. Linux 5.14 and later have it (`SO_NETNS_COOKIE`).
+pub fn cookie() -> Option<u64> {
+    let socket = UnixDatagram::unbound().ok()?;
+    let mut cookie = 0u64;
+    let mut length = size_of::<u64>() as libc::socklen_t;
+    // SAFETY: the socket is open until the end of the function, and `cookie` is as long as `length` says.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (failed == 0 && length as usize == size_of::<u64>()).then_some(cookie)
 }
 
 fn existing(names: &[String]) -> String {

@@ -46,7 +46,7 @@ pub struct Entry {
     pub why: String,
     /// The change as a person reads it.
     pub text: String,
-    /// Inode of the network namespace, and the boot that it belongs to: handles mean nothing elsewhere.
+    /// Number of the network namespace, and the boot that it belongs to: handles mean nothing elsewhere.
     pub namespace: u64,
     pub boot: String,
     pub generation: Option<u32>,

@@ -5,6 +5,7 @@
 //! before it replaces the last one; `lock`, held by the guard for as long as it lives; `socket`, on which it takes
 //! words. A `state` without a holder of its `lock` is one whose guard was killed.
 
+use crate::kernel::netns;
 use crate::model::{Family, Name, Ruleset};
 use crate::stage::Step;
 use crate::stage::touched::Scope;
@@ -101,9 +102,10 @@ pub fn directory() -> PathBuf {
     base.join(format!("net-{}", namespace()))
 }
 
-/// The number of the current network namespace.
+/// The number of the current network namespace: one that is not given again where the kernel has such numbers.
 pub fn namespace() -> u64 {
-    fs::metadata("/proc/thread-self/ns/net").map_or(0, |meta| meta.ino())
+    let inode = || fs::metadata("/proc/thread-self/ns/net").map_or(0, |meta| meta.ino());
+    netns::cookie().unwrap_or_else(inode)
 }
 
 /// The confirm window of the current network namespace.

@@ -42,7 +42,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
     }
     let here = state.screen == Screen::Changes;
     match action {
-        Action::Boot => here || state.overlay.is_some(),
+        Action::Boot => boots(state) && (here || state.overlay.is_some()),
         Action::SaveBoot => {
             let differs = |files: &Vec<Saved>| files.iter().any(|file| !file.same());
             let shown = matches!(state.overlay, Some(Overlay::Boot { .. }));
@@ -560,6 +560,12 @@ fn seen(state: &mut State, window: Option<Window>) {
     }
 }
 
+/// What the machine loads at boot is about its own network namespace, not about one that is looked at or made up.
+fn boots(state: &State) -> bool {
+    let own = |source: &Source| matches!(source, Source::Live { netns: None, .. });
+    can_change(state) && state.picture.as_deref().is_some_and(|one| own(&one.source))
+}
+
 /// Ask what the next boot loads.
 fn boot(state: &mut State, effects: &mut Vec<Effect>) {
     let Some(picture) = &state.picture else {
@@ -583,7 +589,7 @@ fn boot_is_old(state: &State) -> bool {
 
 /// Time passes: look whether the commit still waits.
 pub fn tick(state: &mut State, effects: &mut Vec<Effect>) {
-    if state.screen == Screen::Changes && can_change(state) && boot_is_old(state) {
+    if state.screen == Screen::Changes && boots(state) && boot_is_old(state) {
         boot(state, effects);
     }
     let now = state.now;
