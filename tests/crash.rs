@@ -433,7 +433,8 @@ fn windows_and_history() {
 
         // Kept, and taken back from the journal.
         bench.commit("", 30_000, false).wait().expect("it ends");
-        assert!(bench.hookscope(&["confirm"], "").status.success());
+        let said = bench.hookscope(&["confirm"], "");
+        assert!(said.status.success(), "{said:?}");
         assert!(is_new(&bench.ruleset()));
         let said = bench.hookscope(&["rollback", "--last"], "");
         assert!(said.status.success(), "{said:?}");

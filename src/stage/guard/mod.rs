@@ -343,7 +343,9 @@ fn ask(place: &Path, word: &str) -> Result<String, GuardError> {
     stream
         .set_read_timeout(Some(Duration::from_secs(60)))
         .map_err(silent)?;
-    writeln!(stream, "{word}").map_err(silent)?;
+    // In one piece: the guard may answer and be gone before a second one.
+    let word = format!("{word}\n");
+    stream.write_all(word.as_bytes()).map_err(silent)?;
     let mut line = String::new();
     BufReader::new(stream)
         .read_line(&mut line)

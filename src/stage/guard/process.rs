@@ -229,9 +229,13 @@ fn wait(state: &State, listener: &UnixListener, attached: bool) -> Option<Ended>
 fn asked(mut client: &UnixStream) -> Option<String> {
     client.set_nonblocking(false).ok()?;
     client.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
+    let mut word = Vec::new();
     let mut bytes = [0; 32];
-    let length = client.read(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(bytes.get(..length)?).into_owned();
+    while !word.ends_with(b"\n") && word.len() < bytes.len() {
+        let length = client.read(&mut bytes).ok().filter(|length| *length > 0)?;
+        word.extend(bytes.get(..length)?);
+    }
+    let text = String::from_utf8_lossy(&word).into_owned();
     Some(text.trim().to_owned())
 }
 
