@@ -88,6 +88,8 @@ pub struct Changes {
     pub boot: Option<Result<Vec<Saved>, String>>,
     pub boot_asked: Option<(Duration, u32)>,
     pub boot_busy: bool,
+    /// How long the last answer took.
+    pub boot_took: Duration,
     /// What the last commit came to.
     pub last: Option<String>,
 }

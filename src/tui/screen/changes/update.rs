@@ -19,7 +19,8 @@ use std::time::Duration;
 /// How often to look whether a commit still waits.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How soon after a change to look again whether the next boot would bring it: all elements of all sets are read.
+/// How soon after a change to look again whether the next boot would bring it. All elements of all sets are read for
+/// it: where that takes long, it is done more rarely.
 const BOOT: Duration = Duration::from_secs(10);
 
 /// How often to look what others have committed.
@@ -420,6 +421,8 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
         Reply::Window(window) => seen(state, window),
         Reply::Boot(outcome) => {
             state.changes.boot_busy = false;
+            let asked = state.changes.boot_asked.map(|(asked, _)| asked);
+            state.changes.boot_took = state.now.saturating_sub(asked.unwrap_or(state.now));
             state.changes.boot = Some(outcome);
         }
         Reply::BootSaved(outcomes) => {
@@ -583,7 +586,10 @@ fn boot_is_old(state: &State) -> bool {
     let generation = state.picture.as_ref().map(|one| one.ruleset.generation);
     match state.changes.boot_asked {
         None => true,
-        Some((asked, of)) => generation != Some(of) && state.now.saturating_sub(asked) >= BOOT,
+        Some((asked, of)) => {
+            let pause = BOOT.max(state.changes.boot_took * 20);
+            generation != Some(of) && state.now.saturating_sub(asked) >= pause
+        }
     }
 }
 
