@@ -19,6 +19,7 @@ pub fn names(ruleset: &Ruleset) -> Names {
         realms: parse_number_table(&read("/etc/iproute2/rt_realms")),
         device_groups: parse_number_table(&read("/etc/iproute2/group")),
         conntrack_labels: conntrack_labels(),
+        xtables_labels: parse_number_table(&read(XTABLES_LABELS)),
         routing: route_names(),
         cgroups: if mentions_cgroups(ruleset) {
             cgroups()
@@ -37,8 +38,13 @@ pub fn names_for_iptables(text: &str) -> Names {
     let wanted = |word: &str| text.contains(word);
     let mut names = Names {
         protocols: parse_protocols(&read("/etc/protocols")),
+        // `-p` of the bridge family: any word may be one of these names.
+        ethertypes: parse_ethertypes(&read("/etc/ethertypes")),
         ..Names::default()
     };
+    if wanted("label") {
+        names.xtables_labels = parse_number_table(&read(XTABLES_LABELS));
+    }
     if wanted("realm") {
         names.realms = parse_number_table(&read("/etc/iproute2/rt_realms"));
     }
@@ -157,7 +163,10 @@ fn interfaces() -> BTreeMap<u32, String> {
         .collect()
 }
 
-/// Where nft of this distribution looks, then where iptables looks.
+/// Where iptables looks, by way of libnetfilter_conntrack.
+const XTABLES_LABELS: &str = "/etc/xtables/connlabel.conf";
+
+/// Where nft looks: newer ones first, then older ones.
 fn conntrack_labels() -> BTreeMap<u32, String> {
     let own = parse_number_table(&read("/etc/nftables/connlabel.conf"));
     if own.is_empty() {

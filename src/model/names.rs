@@ -17,8 +17,11 @@ pub struct Names {
     pub realms: BTreeMap<u32, String>,
     /// `/etc/iproute2/group`
     pub device_groups: BTreeMap<u32, String>,
-    /// `/etc/connlabel.conf`: bit to name.
+    /// `/etc/connlabel.conf`, for nft: bit to name.
     pub conntrack_labels: BTreeMap<u32, String>,
+    /// `/etc/xtables/connlabel.conf`, for iptables: bit to name.
+    #[serde(default)]
+    pub xtables_labels: BTreeMap<u32, String>,
     /// Those of routing: iproute2's own and its files'.
     #[serde(default)]
     pub routing: RouteNames,

@@ -69,7 +69,16 @@ pub fn number(text: &str) -> Option<u64> {
 
 impl Given {
     pub fn wrong(&self, message: impl Display) -> Wrong {
-        Wrong::new(self.start, self.end, format!("--{}: {message}", self.name))
+        let dashes = if self.name.chars().count() == 1 {
+            "-"
+        } else {
+            "--"
+        };
+        Wrong::new(
+            self.start,
+            self.end,
+            format!("{dashes}{}: {message}", self.name),
+        )
     }
 
     /// A number in text that belongs to this option.

@@ -172,7 +172,7 @@ pub fn connbytes(c: &Connbytes, out: &mut String) {
 
 pub fn connlabel(c: &Connlabel, cx: &Context<'_>, out: &mut String) {
     not(out, c.options & 1 != 0);
-    match cx.names.conntrack_labels.get(&u32::from(c.bit)) {
+    match cx.names.xtables_labels.get(&u32::from(c.bit)) {
         Some(name) => w!(out, " --label \"{name}\""),
         None => w!(out, " --label \"{}\"", c.bit),
     }

@@ -193,7 +193,7 @@ pub fn connbytes(c: &Connbytes, out: &mut Pieces) -> Option<()> {
 }
 
 pub fn connlabel(c: &Connlabel, cx: &Context<'_>, out: &mut Pieces) {
-    let name = match cx.names.conntrack_labels.get(&u32::from(c.bit)) {
+    let name = match cx.names.xtables_labels.get(&u32::from(c.bit)) {
         Some(name) => name.clone(),
         None => c.bit.to_string(),
     };

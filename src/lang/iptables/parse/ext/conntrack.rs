@@ -191,7 +191,7 @@ fn connlabel(o: &Options<'_>) -> Built {
     let named = o
         .machine
         .names
-        .conntrack_labels
+        .xtables_labels
         .iter()
         .find(|(_, name)| **name == given.value);
     let bit = match named {
