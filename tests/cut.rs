@@ -188,3 +188,83 @@ fn a_session_that_is_not_tracked_is_looked_at_as_well() {
         std::panic::resume_unwind(panic);
     }
 }
+
+/// Whoever is at the other end of an SSH session is not locked out by the way: not by routes, policy rules or legacy
+/// tables, unless the change is taken back by itself or the person says so.
+#[test]
+fn no_change_of_any_kind_cuts_the_own_session_off_by_accident() {
+    common::in_namespace("no_change_of_any_kind", || {
+        let ip = |line: &str| {
+            let words: Vec<&str> = line.split(' ').collect();
+            output("ip", &words)
+        };
+        ip("link set lo up");
+        ip("link add v0 type veth peer name v1");
+        ip("addr add 10.5.0.1/24 dev v0");
+        ip("link set v0 up");
+        ip("link set v1 up");
+        ip("route add default via 10.5.0.254");
+        let over_ssh = |line: &[&str]| {
+            let words = [
+                &[
+                    "SSH_CONNECTION=203.0.113.9 50000 10.5.0.1 22",
+                    common::BINARY,
+                ],
+                line,
+            ];
+            let done = run("env", &words.concat(), "");
+            let text = [done.stdout, done.stderr].concat();
+            (
+                done.status.code(),
+                String::from_utf8_lossy(&text).into_owned(),
+            )
+        };
+        let legacy = ["apply", "--format", "iptables", "--backend", "legacy", "-e"];
+        let refused: [&[&str]; 5] = [
+            &["route", "del", "default"],
+            &["route", "add", "blackhole", "203.0.113.9/32"],
+            &[
+                "route",
+                "rules",
+                "add",
+                "to",
+                "203.0.113.0/24",
+                "pref",
+                "5",
+                "prohibit",
+            ],
+            &[
+                "apply",
+                "--format",
+                "route",
+                "-e",
+                "route replace default dev lo",
+            ],
+            &[&legacy[..], &["-A INPUT -p tcp --dport 22 -j DROP"]].concat(),
+        ];
+        let before = (ip("route"), ip("rule"));
+        for line in refused {
+            let (code, text) = over_ssh(line);
+            assert_eq!(code, Some(1), "{line:?}: {text}");
+            assert!(
+                text.contains("your own SSH session off"),
+                "{line:?}: {text}"
+            );
+            assert_eq!(before, (ip("route"), ip("rule")), "{line:?}");
+        }
+        // What leaves the session alone is made.
+        let (code, text) = over_ssh(&["route", "add", "198.51.100.0/24", "via", "10.5.0.254"]);
+        assert_eq!((code, &*text), (Some(0), ""));
+        let other = "-A INPUT -p tcp --dport 80 -j DROP";
+        let (code, text) = over_ssh(&[&legacy[..], &[other]].concat());
+        assert_eq!((code, &*text), (Some(0), ""));
+        // And what a guard brings back.
+        let (code, text) = over_ssh(&["route", "del", "default", "--confirm", "60"]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("taken back in 60 s"), "{text}");
+        assert!(!ip("route").contains("default"));
+        let (code, text) = over_ssh(&["rollback"]);
+        assert_eq!(code, Some(0), "{text}");
+        assert!(ip("route").contains("default via 10.5.0.254"));
+    });
+}

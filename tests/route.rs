@@ -7,8 +7,10 @@
 #[allow(dead_code)]
 #[path = "../src/cli/route/mod.rs"]
 mod cli;
+#[path = "../src/cli/safety.rs"]
+mod safety;
 
-use cli::{RouteArgs, RouteCommand, RouteContext, run};
+use cli::{How, RouteArgs, RouteCommand, RouteContext, run};
 use hookscope::kernel::netlink::{Protocol, Socket};
 use hookscope::kernel::route::{
     Events, RouteLookup, read_fib, read_links, read_network, read_rules, route_get,
@@ -197,13 +199,24 @@ fn compare_listings(seed: u64) -> usize {
             let theirs = ip(&format!("{form} {option} rule"));
             let what = format!("seed {seed} {form} {option} rule");
             same(
-                &ours(RouteCommand::Rules { words: Vec::new() }, six, json, None),
+                &ours(
+                    RouteCommand::Rules {
+                        words: Vec::new(),
+                        how: How::default(),
+                    },
+                    six,
+                    json,
+                    None,
+                ),
                 &theirs,
                 &what,
             );
             same(
                 &ours(
-                    RouteCommand::Rules { words: Vec::new() },
+                    RouteCommand::Rules {
+                        words: Vec::new(),
+                        how: How::default(),
+                    },
                     six,
                     json,
                     Some(&saved),

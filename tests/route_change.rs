@@ -9,6 +9,8 @@ mod cli;
 mod common;
 #[allow(dead_code)]
 mod random;
+#[path = "../src/cli/safety.rs"]
+mod safety;
 
 use cli::change::{ChangeError, Options, Outcome, apply_text, apply_words};
 use common::{in_namespace, run};
@@ -18,6 +20,7 @@ use hookscope::lang::route::{ParseContext, parse_batch};
 use hookscope::session::names::read_names;
 use hookscope::stage::route as stage;
 use random::Random;
+use safety::Safety;
 use std::fmt::Write;
 use std::sync::mpsc;
 
@@ -266,6 +269,7 @@ fn ours(text: &str) -> Result<Outcome, ChangeError> {
             check: false,
             read_only: false,
             commit: unlogged(),
+            safety: &Safety::default(),
         },
     )
 }
@@ -466,6 +470,7 @@ fn refusals_name_the_command_and_the_kernel_says_why() {
             check: false,
             read_only: true,
             commit: unlogged(),
+            safety: &Safety::default(),
         };
         let words: Vec<String> = "route add 10.0.0.0/8 dev v0"
             .split(' ')
@@ -607,6 +612,7 @@ fn a_check_tries_on_a_copy() {
                 check: true,
                 read_only: true,
                 commit: unlogged(),
+                safety: &Safety::default(),
             };
             let outcome = apply_text(text, &options);
             assert_same(&state(), &start, text);

@@ -1,5 +1,6 @@
 //! `hookscope apply`: a text to the kernel, all of it or nothing, under guard if asked for.
 
+use super::safety::Safety;
 use super::show::{Backend, TableFamily};
 use super::{Global, apply_route};
 use anyhow::{Context, anyhow, bail};
@@ -11,14 +12,13 @@ use hookscope::lang::nft::parse::render::{render, render_all};
 use hookscope::lang::nft::syntax::{Diagnostic, Source, Sources, Span};
 use hookscope::model::command::{Command, What};
 use hookscope::model::text;
-use hookscope::session::changes::severed::{self, Severed};
+use hookscope::session::changes::severed;
 use hookscope::session::compile::{self, Failure, Script};
 use hookscope::session::iptables;
-use hookscope::stage::commit::{self, CommitError, Committed, IpSetError, LegacyError};
+use hookscope::stage::commit::{self, CommitError, IpSetError, LegacyError};
 use hookscope::stage::guard;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -49,15 +49,8 @@ pub struct ApplyArgs {
     /// Have the kernel check everything, and change nothing
     #[arg(short, long)]
     check: bool,
-    /// Take everything back after this time unless `hookscope confirm` runs
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    confirm: Option<u64>,
-    /// Take everything back after this time (`2h`, `30m`, `90s`), for example an opening for an incident
-    #[arg(long = "for", value_name = "TIME", conflicts_with = "confirm")]
-    limited: Option<String>,
-    /// Why, for the journal
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    why: String,
+    #[command(flatten)]
+    safety: Safety,
     /// What the text is written in
     #[arg(long, value_enum, default_value_t = Format::Nft)]
     format: Format,
@@ -67,9 +60,6 @@ pub struct ApplyArgs {
     /// Where the iptables rules go
     #[arg(long, value_enum, default_value_t = Backend::Nft)]
     backend: Backend,
-    /// Make the change even if it cuts off the SSH session that this runs in
-    #[arg(long)]
-    cut_me_off: bool,
     /// Keep what the tables of an iptables text hold (iptables-restore -n)
     #[arg(long)]
     noflush: bool,
@@ -147,11 +137,11 @@ fn settle<'t>(
         let options = commit::Options {
             compiled_at: Some(generation),
             text: beginning(name, text),
-            ..commit_options(args)?
+            ..args.safety.options()?
         };
-        own_session(args, &commands)?;
+        args.safety.look(|| severed::by_commands(&commands))?;
         match commit::run(&commands, &options) {
-            Ok(done) => return told(args, &done),
+            Ok(done) => return Ok(args.safety.told(&done)?),
             Err(CommitError::Stale) => {}
             Err(CommitError::Refused { refusals, .. }) => {
                 return Err(explain(&commands, &refusals));
@@ -200,26 +190,7 @@ fn is_too_large(args: &ApplyArgs, commands: &[Command]) -> bool {
             _ => {}
         }
     }
-    let guarded = args.confirm.is_some() || args.limited.is_some();
-    !guarded && (rules > RULES || elements > ELEMENTS)
-}
-
-/// Over SSH, a change that would cut the own session off is not made without a window that brings it back, or the
-/// person's word.
-fn own_session(args: &ApplyArgs, commands: &[Command]) -> anyhow::Result<()> {
-    if args.cut_me_off || args.confirm.is_some() || args.limited.is_some() {
-        return Ok(());
-    }
-    if hookscope::session::ssh::session().is_none() {
-        return Ok(());
-    }
-    // What cannot be simulated is not refused: the kernel is going to say what is wrong with it.
-    if let Ok(Severed { own: Some(by), .. }) = severed::by_commands(commands) {
-        bail!(
-            "this would cut your own SSH session off, by {by}; nothing was changed\n  next: --confirm 60 takes it back unless `hookscope confirm` runs; --cut-me-off does it all the same"
-        );
-    }
-    Ok(())
+    !args.safety.is_guarded() && (rules > RULES || elements > ELEMENTS)
 }
 
 /// Check or apply without guard and journal.
@@ -264,10 +235,12 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
         }
         let options = commit::Options {
             text: beginning(name, text),
-            ..commit_options(args)?
+            ..args.safety.options()?
         };
+        let tables = compiled.plan.tables();
+        args.safety.look(|| severed::by_legacy(tables))?;
         return match commit::run_legacy(&compiled.plan, &options) {
-            Ok(done) => told(args, &done),
+            Ok(done) => Ok(args.safety.told(&done)?),
             Err(LegacyError::Refused(refused)) => {
                 let wrong = compiled.wrong(&refused);
                 let outcome = match refused.left.is_empty() {
@@ -311,10 +284,10 @@ fn apply_ipsets(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> 
     }
     let options = commit::Options {
         text: beginning(name, text),
-        ..commit_options(args)?
+        ..args.safety.options()?
     };
     match commit::run_ipsets(&prepared.changes, prepared.saved.clone(), &options) {
-        Ok(done) => told(args, &done),
+        Ok(done) => Ok(args.safety.told(&done)?),
         Err(IpSetError::Refused(refused)) => {
             let outcome = match refused.left.is_empty() {
                 true => UNCHANGED,
@@ -373,13 +346,6 @@ fn beginning(name: &str, text: &str) -> String {
     }
 }
 
-fn time(word: &str) -> anyhow::Result<Duration> {
-    hookscope::lang::nft::compile::time(word)
-        .filter(|milliseconds| *milliseconds > 0)
-        .map(Duration::from_millis)
-        .ok_or_else(|| anyhow!("`{word}` is no time; write for example `2h` or `1d12h`"))
-}
-
 fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result<()> {
     let names = hookscope::session::names::read_names();
     let options = apply_route::Options {
@@ -387,43 +353,11 @@ fn apply_routes(args: &ApplyArgs, global: &Global, text: &str) -> anyhow::Result
         family: None,
         check: args.check,
         read_only: global.read_only,
-        commit: commit_options(args)?,
+        commit: args.safety.options()?,
+        safety: &args.safety,
     };
-    match apply_route::apply_text(text, &options)? {
-        apply_route::Outcome::Applied(made) => told(args, &made.commit),
-        apply_route::Outcome::Checked { unchecked, .. } => {
-            if let Some(unchecked) = unchecked {
-                writeln!(io::stderr(), "hookscope: not checked: {unchecked}")?;
-            }
-            Ok(())
-        }
-    }
-}
-
-fn commit_options(args: &ApplyArgs) -> anyhow::Result<commit::Options<'static>> {
-    Ok(commit::Options {
-        confirm: args.confirm.map(Duration::from_secs),
-        limited: args.limited.as_deref().map(time).transpose()?,
-        why: args.why.clone(),
-        ..commit::Options::default()
-    })
-}
-
-/// What a person must know after a commit.
-fn told(args: &ApplyArgs, done: &Committed) -> anyhow::Result<()> {
-    for warning in &done.warnings {
-        writeln!(io::stderr(), "hookscope: {warning}")?;
-    }
-    if let Some(seconds) = args.confirm {
-        writeln!(
-            io::stdout(),
-            "applied; taken back in {seconds} s unless `hookscope confirm` runs (`hookscope rollback` takes it back now)"
-        )?;
-    }
-    if let Some(limited) = &args.limited {
-        writeln!(io::stdout(), "applied for {limited}")?;
-    }
-    Ok(())
+    let outcome = apply_route::apply_text(text, &options)?;
+    Ok(apply_route::told(&outcome, &args.safety)?)
 }
 
 fn source(args: &ApplyArgs) -> anyhow::Result<(String, String)> {

@@ -2,4 +2,4 @@
 //!
 //! The work is done where `route add` and its like do theirs.
 
-pub use super::route::change::{Options, Outcome, apply_text};
+pub use super::route::change::{Options, apply_text, told};

@@ -14,6 +14,7 @@ mod machine;
 mod packet;
 mod rollback;
 mod route;
+mod safety;
 mod save;
 mod services;
 mod show;

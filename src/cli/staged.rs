@@ -26,8 +26,12 @@ pub fn stage(picture: &mut Snapshot, file: Option<&Path>) -> anyhow::Result<()> 
                 lines.join("; ")
             )
         };
-        picture.ruleset = changes::staged(&picture.ruleset, &edits).map_err(unfit)?;
-        picture.legacy = changes::staged_legacy(&picture.legacy, &edits).map_err(unfit)?;
+        let before = (&picture.ruleset, &*picture.legacy, &picture.network);
+        let (after, unseen) = changes::decided(before, &edits, &picture.names).map_err(unfit)?;
+        picture.ruleset = after.ruleset;
+        picture.legacy = after.legacy;
+        picture.network = after.network;
+        picture.missing.extend(unseen);
         return Ok(());
     };
     let text = super::trace::read(file)?;

@@ -84,6 +84,11 @@ pub fn lock() -> io::Result<XtablesLock> {
 }
 
 impl Plan {
+    /// The tables as they shall be.
+    pub fn tables(&self) -> impl Iterator<Item = &LegacyTable> {
+        self.changes.iter().map(|change| &change.wanted)
+    }
+
     /// Add a table: what it is now (with its bytes), and what it shall be.
     pub fn add(&mut self, before: Blob, wanted: LegacyTable) -> Result<(), BlobError> {
         let encoded = blob::encode(&wanted)?;

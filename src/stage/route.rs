@@ -14,7 +14,7 @@ mod rules;
 mod same;
 
 pub use place::{Content, Place, Saved};
-pub use rehearse::{Rehearsal, copy_routing, rehearse};
+pub use rehearse::{Rehearsal, copy_routing, rehearse, rehearse_on};
 pub use restore::{Undone, Unrestored};
 
 use crate::kernel::netlink::{KernelError, Protocol, Socket};

@@ -1,14 +1,17 @@
 //! Changes of routes, policy rules, neighbours and next hops, from words or from a file as `ip -batch` takes it.
 
+use super::Safety;
 use hookscope::kernel::netlink::{KernelError, Protocol, Socket};
 use hookscope::kernel::route::read_links;
 use hookscope::lang::route::{
     Names, ParseContext, ParseError, ParsedChange, parse_batch, parse_words,
 };
 use hookscope::model::network::{FibFamily, RouteChange};
+use hookscope::session::changes::severed;
 use hookscope::stage::commit::{self, CommitError, Committed, RouteError};
 use hookscope::stage::route::{self as stage, Plan, Reason, Refused, Rehearsal, Undone};
 use std::fmt;
+use std::io::{self, Write};
 use thiserror::Error;
 
 /// How to make changes.
@@ -23,6 +26,8 @@ pub struct Options<'a> {
     pub read_only: bool,
     /// The window to confirm in, and what the journal says.
     pub commit: commit::Options<'a>,
+    /// Whether to look who would be cut off.
+    pub safety: &'a Safety,
 }
 
 /// What a text asks for, ready to be made: `plan.before` is what a guard needs to take it back.
@@ -79,6 +84,9 @@ pub enum ChangeError {
     Refused(Box<Refusal>),
     #[error(transparent)]
     Commit(#[from] CommitError),
+    /// The change would cut the person off.
+    #[error("{0}")]
+    Safety(#[from] anyhow::Error),
 }
 
 /// The kernel refused a change, or somebody was faster.
@@ -166,6 +174,18 @@ pub fn apply_words(words: &[String], options: &Options<'_>) -> Result<Outcome, C
     make(prepare(vec![parsed])?, options)
 }
 
+/// Tell what came of it.
+pub fn told(outcome: &Outcome, safety: &Safety) -> io::Result<()> {
+    match outcome {
+        Outcome::Applied(made) => safety.told(&made.commit),
+        Outcome::Checked {
+            unchecked: Some(unchecked),
+            ..
+        } => writeln!(io::stderr(), "hookscope: not checked: {unchecked}"),
+        Outcome::Checked { .. } => Ok(()),
+    }
+}
+
 /// All changes of a text as `ip -batch` takes it, or none of them.
 pub fn apply_text(text: &str, options: &Options<'_>) -> Result<Outcome, ChangeError> {
     make(prepare_text(text, options)?, options)
@@ -212,7 +232,7 @@ pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, Change
     };
     if options.check {
         let unchecked = match stage::rehearse(&prepared.plan) {
-            Rehearsal::Fine => None,
+            Rehearsal::Fine(_) => None,
             // What was taken back was taken back in the copy.
             Rehearsal::Refused(refused) => {
                 return Err(refusal(Refused {
@@ -237,6 +257,7 @@ pub fn make(prepared: Prepared, options: &Options<'_>) -> Result<Outcome, Change
         let lines: Vec<&str> = prepared.sources.iter().map(|one| &*one.text).collect();
         commit.text = lines.join("\n");
     }
+    options.safety.look(|| severed::by_routes(&prepared.plan))?;
     match commit::run_routes(prepared.plan.clone(), &commit) {
         Ok(done) => Ok(Outcome::Applied(Box::new(Made {
             plan: prepared.plan,

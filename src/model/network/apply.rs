@@ -51,7 +51,8 @@ pub struct NetworkSummary {
     pub applied: usize,
 }
 
-type RouteChanges = BTreeMap<(FibFamily, u32), BTreeMap<Prefix, Vec<OwnedRoute>>>;
+/// Routes by family and table, then by destination, in the kernel's order.
+pub type RouteChanges = BTreeMap<(FibFamily, u32), BTreeMap<Prefix, Vec<OwnedRoute>>>;
 
 impl Network {
     /// Apply changes in order. Many at once cost one pass over each routing table that they touch.
@@ -194,7 +195,8 @@ impl Network {
 }
 
 impl Fib {
-    fn set_groups(&mut self, changes: RouteChanges) {
+    /// Put other routes in the place of all those to some destinations; none takes them away.
+    pub fn set_groups(&mut self, changes: RouteChanges) {
         for ((family, id), groups) in changes {
             let groups = groups.into_iter().collect();
             let known = self

@@ -20,7 +20,7 @@ mod trie;
 mod trie_index;
 
 pub use address::Address;
-pub use apply::{NetworkChange, NetworkSummary};
+pub use apply::{NetworkChange, NetworkSummary, RouteChanges};
 pub use change::{ChangeAction, RouteChange, RoutingObject};
 pub use fib::{Fib, FibFamily, RawRoute, RouteTable, RouteTableBuilder};
 pub use link::{Link, LinkStats, TcHooks, Vlan, XdpAttachment, XdpMode, link_flags};

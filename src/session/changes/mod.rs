@@ -18,7 +18,7 @@ pub mod whole;
 pub use kernel::{check, commit};
 pub use legacy::{alone, staged_legacy};
 pub use past::{Past, Window, history, keep, roll_back, undo_last, window};
-pub use staged::staged;
+pub use staged::{Deciding, decided, staged};
 pub use text::look;
 
 use crate::model::Ruleset;

@@ -5,7 +5,7 @@ use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::route::read_links;
 use crate::lang::route::{ParseContext, ParseError, parse_batch};
 use crate::model::Names;
-use crate::model::network::{Link, RouteChange};
+use crate::model::network::{Link, Network, RouteChange};
 use crate::stage::change::Edit;
 use crate::stage::route::{self, Plan, Reason, Refused, Rehearsal};
 
@@ -103,6 +103,35 @@ pub(super) fn prepare(edits: &[Edit], names: &Names) -> Result<Routing, Problem>
     Ok(Routing { plan, owners })
 }
 
+/// A network with the changes of routing made, by the kernel on a copy of it; the network as it is and why, where
+/// there could be no copy.
+pub(super) fn staged(
+    network: &Network,
+    edits: &[Edit],
+    names: &Names,
+) -> Result<(Network, Option<String>), Vec<Wrong>> {
+    if !edits.iter().any(Edit::is_route) {
+        return Ok((network.clone(), None));
+    }
+    let (owners, changes) = read(edits, &network.links, names)?.into_iter().unzip();
+    let plan = route::plan(changes, network);
+    match route::rehearse_on(network, &plan) {
+        Rehearsal::Fine(after) => Ok((*after, None)),
+        Rehearsal::NotTried(why) => {
+            let unseen = format!("the changes of routes, because {why}");
+            Ok((network.clone(), Some(unseen)))
+        }
+        Rehearsal::Refused(refused) => match (Routing { plan, owners }).refused(&refused, false) {
+            Problem::Changes(wrong) => Err(wrong),
+            Problem::Theirs(_) => Ok((network.clone(), Some("the changes of routes".to_owned()))),
+            Problem::Other(why) => {
+                let unseen = format!("the changes of routes, because {why}");
+                Ok((network.clone(), Some(unseen)))
+            }
+        },
+    }
+}
+
 impl Routing {
     /// Try the changes on a copy of the network.
     pub fn rehearse(&self) -> Result<(), Problem> {
@@ -111,7 +140,7 @@ impl Routing {
         }
         match route::rehearse(&self.plan) {
             Rehearsal::Refused(refused) => Err(self.refused(&refused, false)),
-            Rehearsal::Fine | Rehearsal::NotTried(_) => Ok(()),
+            Rehearsal::Fine(_) | Rehearsal::NotTried(_) => Ok(()),
         }
     }
 

@@ -5,11 +5,12 @@ use crate::flow::cut::{Session, cut};
 use crate::flow::words::Words;
 use crate::flow::{Simulator, World};
 use crate::lang::conntrack;
+use crate::model::Snapshot;
 use crate::model::command::Command;
 use crate::model::xtables::rule::LegacyTable;
-use crate::model::{Ruleset, Snapshot};
 use crate::session::{snapshot, ssh};
 use crate::stage::change::Edit;
+use crate::stage::route::{self, Plan, Rehearsal};
 use crate::stage::staged;
 use std::time::SystemTime;
 
@@ -33,8 +34,46 @@ const TOLD: usize = 50;
 /// By commands that were compiled against the ruleset as it is.
 pub fn by_commands(commands: &[Command]) -> Result<Severed, String> {
     let taken = take()?;
-    let after = staged::staged(&taken.ruleset, commands).map_err(|error| error.to_string())?;
-    Ok(compare(&taken, &after, &taken.legacy))
+    let ruleset = staged::staged(&taken.ruleset, commands).map_err(|error| error.to_string())?;
+    let after = World {
+        ruleset: &ruleset,
+        ..world(&taken)
+    };
+    Ok(compare(&taken, after))
+}
+
+/// By legacy tables that are replaced.
+pub fn by_legacy<'t>(tables: impl Iterator<Item = &'t LegacyTable>) -> Result<Severed, String> {
+    let taken = take()?;
+    let mut legacy = taken.legacy.clone();
+    for new in tables {
+        let same = |old: &&mut LegacyTable| (old.family, &old.name) == (new.family, &new.name);
+        match legacy.iter_mut().find(same) {
+            Some(old) => *old = new.clone(),
+            None => legacy.push(new.clone()),
+        }
+    }
+    let after = World {
+        legacy: &legacy,
+        ..world(&taken)
+    };
+    Ok(compare(&taken, after))
+}
+
+/// By changes of routing. What the kernel would refuse cuts nobody off.
+pub fn by_routes(plan: &Plan) -> Result<Severed, String> {
+    let taken = take()?;
+    match route::rehearse_on(&taken.network, plan) {
+        Rehearsal::Fine(network) => {
+            let after = World {
+                network: &network,
+                ..world(&taken)
+            };
+            Ok(compare(&taken, after))
+        }
+        Rehearsal::Refused(refused) => Err(refused.to_string()),
+        Rehearsal::NotTried(why) => Err(why),
+    }
 }
 
 /// By the changes of a set.
@@ -44,12 +83,16 @@ pub fn by_edits(edits: &[Edit]) -> Result<Severed, String> {
         let first = wrong.into_iter().next();
         first.map_or_else(String::new, |one| one.message)
     };
-    let after = super::staged(&taken.ruleset, edits).map_err(first)?;
-    let legacy = super::staged_legacy(&taken.legacy, edits).map_err(first)?;
-    let mut severed = compare(&taken, &after, &legacy);
-    if edits.iter().any(Edit::is_route) {
-        severed.unseen.push("the changes of routes".into());
-    }
+    let before = (&taken.ruleset, &*taken.legacy, &taken.network);
+    let (after, unseen) = super::decided(before, edits, &taken.names).map_err(first)?;
+    let world = World {
+        ruleset: &after.ruleset,
+        legacy: &after.legacy,
+        network: &after.network,
+        ..world(&taken)
+    };
+    let mut severed = compare(&taken, world);
+    severed.unseen.extend(unseen);
     Ok(severed)
 }
 
@@ -57,23 +100,22 @@ fn take() -> Result<Snapshot, String> {
     snapshot::take(None).map_err(|error| format!("cannot read what decides about packets: {error}"))
 }
 
-fn compare(taken: &Snapshot, after: &Ruleset, legacy: &[LegacyTable]) -> Severed {
-    let world = World {
+fn world(taken: &Snapshot) -> World<'_> {
+    World {
         ruleset: &taken.ruleset,
         network: &taken.network,
         flows: &taken.flows,
         ipsets: &taken.ipsets,
         legacy: &taken.legacy,
-    };
+    }
+}
+
+fn compare(taken: &Snapshot, after: World<'_>) -> Severed {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = now.ok().and_then(|now| i64::try_from(now.as_nanos()).ok());
     let session: Option<Session> = ssh::session();
-    let before_world = Simulator::new(world);
-    let after_world = Simulator::new(World {
-        ruleset: after,
-        legacy,
-        ..world
-    });
+    let before_world = Simulator::new(world(taken));
+    let after_world = Simulator::new(after);
     let cuts = cut(
         &before_world,
         &after_world,
@@ -81,7 +123,7 @@ fn compare(taken: &Snapshot, after: &Ruleset, legacy: &[LegacyTable]) -> Severed
         session.as_ref(),
         now,
     );
-    let words = Words::new(&after_world, after, &taken.names);
+    let words = Words::new(&after_world, after.ruleset, &taken.names);
     let mut severed = Severed {
         of: taken.flows.len() + usize::from(session.is_some() && taken.flows.is_empty()),
         count: cuts.len(),

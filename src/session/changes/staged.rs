@@ -1,15 +1,42 @@
-//! The ruleset with the changes made, without asking the kernel. Pure.
+//! The machine with the changes made, before they are: the ruleset and legacy tables are worked out, routing is tried
+//! by the kernel on a copy of the network.
 
 use super::text::read;
-use super::{Wrong, iptables, legacy};
+use super::{Wrong, iptables, legacy, routes};
 use crate::lang::nft::compile as compiler;
-use crate::model::{Elements, Family, Ruleset};
+use crate::model::network::Network;
+use crate::model::xtables::rule::LegacyTable;
+use crate::model::{Elements, Family, Names, Ruleset};
 use crate::session::resolve::Machine;
 use crate::stage;
 use crate::stage::carry::carry;
 use crate::stage::change::Edit;
 
-/// The ruleset with the changes made; changes of routing are left out. The elements of sets that changes are about
+/// What decides about packets.
+#[derive(Clone, Debug, Default)]
+pub struct Deciding {
+    pub ruleset: Ruleset,
+    pub legacy: Vec<LegacyTable>,
+    pub network: Network,
+}
+
+/// What decides about packets with the changes made, and what of them could not be looked at, a sentence. Blocks where
+/// there are changes of routing.
+pub fn decided(
+    (ruleset, legacy, network): (&Ruleset, &[LegacyTable], &Network),
+    edits: &[Edit],
+    names: &Names,
+) -> Result<(Deciding, Option<String>), Vec<Wrong>> {
+    let (network, unseen) = routes::staged(network, edits, names)?;
+    let after = Deciding {
+        ruleset: staged(ruleset, edits)?,
+        legacy: legacy::staged_legacy(legacy, edits)?,
+        network,
+    };
+    Ok((after, unseen))
+}
+
+/// The ruleset with the changes made, without asking the kernel; changes of routing are left out. The elements of sets that changes are about
 /// must have been read.
 pub fn staged(ruleset: &Ruleset, edits: &[Edit]) -> Result<Ruleset, Vec<Wrong>> {
     let (text, script) = read(edits)?;

@@ -4,7 +4,7 @@ use crate::kernel::netlink::{KernelError, Socket};
 use crate::kernel::route::{read_fib, read_neighbours, read_nexthops, read_rules, read_table};
 use crate::model::network::{
     ChangeAction, Fib, FibFamily, Neighbour, Network, Nexthop, OwnedRoute, PolicyRule, Prefix,
-    RouteChange, RoutingObject, table,
+    RouteChange, RouteChanges, RoutingObject, table,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -103,6 +103,62 @@ pub(super) fn content(network: &Network, place: &Place) -> Content {
         }
         Place::Nexthop(id) => Content::Nexthop(network.nexthop(id).cloned()),
     }
+}
+
+/// A picture with other contents in some of its places.
+pub(super) fn with_contents(network: &Network, contents: Vec<Saved>) -> Network {
+    let mut network = network.clone();
+    let mut routes = RouteChanges::new();
+    for Saved { place, content } in contents {
+        match (place, content) {
+            (
+                Place::Routes {
+                    family,
+                    table,
+                    destination,
+                },
+                Content::Routes(list),
+            ) => {
+                let groups = routes.entry((family, table)).or_default();
+                groups.insert(destination, list);
+            }
+            (Place::Rules { family, priority }, Content::Rules(list)) => {
+                let rules = Arc::make_mut(&mut network.rules);
+                rules.retain(|rule| (rule.family, rule.priority) != (family, priority));
+                let order = |rule: &PolicyRule| (rule.family, rule.priority);
+                let at = rules.partition_point(|rule| order(rule) < (family, priority));
+                rules.splice(at..at, list);
+            }
+            (
+                Place::Neighbour {
+                    family,
+                    index,
+                    address,
+                    proxy,
+                },
+                Content::Neighbour(one),
+            ) => {
+                let neighbours = Arc::make_mut(&mut network.neighbours);
+                neighbours.retain(|old| {
+                    (old.family, old.index, old.address, old.is_proxy())
+                        != (family, index, Some(address), proxy)
+                });
+                neighbours.extend(one);
+            }
+            (Place::Nexthop(id), Content::Nexthop(one)) => {
+                let nexthops = Arc::make_mut(&mut network.nexthops);
+                nexthops.retain(|old| old.id != id);
+                let at = nexthops.partition_point(|old| old.id < id);
+                nexthops.splice(at..at, one);
+            }
+            // `content` gives a place what belongs there.
+            _ => {}
+        }
+    }
+    if !routes.is_empty() {
+        Arc::make_mut(&mut network.routes).set_groups(routes);
+    }
+    network
 }
 
 /// Which parts of the kernel's tables have to be read.

@@ -2,8 +2,8 @@
 //! gone when the attempt is over. The copy's devices are dummies, so that everything the kernel checks about a
 //! route is checked (gateways, devices, duplicates, types), but not what a driver says.
 
-use super::place::{Content, Place, Saved};
-use super::{Applied, Plan, Refused, apply, restore};
+use super::place::{Content, Needs, Place, Saved, content, with_contents};
+use super::{Plan, Refused, apply, restore};
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::route::{copy_links, read_network};
 use crate::model::network::{Network, PolicyRule};
@@ -16,46 +16,50 @@ const MOST_ROUTES: usize = 200_000;
 /// What came of an attempt.
 #[derive(Debug)]
 pub enum Rehearsal {
-    /// The kernel takes all changes.
-    Fine,
+    /// The kernel takes all changes; the network as it is then.
+    Fine(Box<Network>),
     /// The kernel refuses one of them.
     Refused(Refused),
     /// There was no copy to try them on, and why.
     NotTried(String),
 }
 
+/// What came of an attempt in the copy: what is then in the places that the changes touch.
+type Outcome = Result<Vec<Saved>, Refused>;
+
 /// Try a plan on a copy of the current network namespace.
 pub fn rehearse(plan: &Plan) -> Rehearsal {
-    let network = match read_network(|_| {}) {
-        Ok(network) => network,
-        Err(error) => return Rehearsal::NotTried(format!("cannot read the network: {error}")),
-    };
+    match read_network(|_| {}) {
+        Ok(network) => rehearse_on(&network, plan),
+        Err(error) => Rehearsal::NotTried(format!("cannot read the network: {error}")),
+    }
+}
+
+/// Try a plan on a copy of a network, which may be of another namespace, machine or time.
+pub fn rehearse_on(network: &Network, plan: &Plan) -> Rehearsal {
     if network.routes.route_count() > MOST_ROUTES {
         return Rehearsal::NotTried(format!("more than {MOST_ROUTES} routes are not copied"));
     }
     // A thread of its own, because a network namespace belongs to a thread, and ends with it.
     let attempt = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| in_copy(&network, plan));
+        let thread = scope.spawn(|| in_copy(network, plan));
         thread.join()
     });
     match attempt {
-        Ok(Ok(Ok(_))) => Rehearsal::Fine,
+        Ok(Ok(Ok(after))) => Rehearsal::Fine(Box::new(with_contents(network, after))),
         Ok(Ok(Err(refused))) => Rehearsal::Refused(refused),
         Ok(Err(why)) => Rehearsal::NotTried(why),
         Err(_) => Rehearsal::NotTried("the attempt came to no end".to_owned()),
     }
 }
 
-fn in_copy(network: &Network, plan: &Plan) -> Result<Result<Applied, Refused>, String> {
+fn in_copy(network: &Network, plan: &Plan) -> Result<Outcome, String> {
     unshare(CloneFlags::CLONE_NEWNET)
         .map_err(|error| format!("a network namespace for the attempt cannot be made: {error}"))?;
-    let copied = || -> Result<_, KernelError> {
-        let mut socket = Socket::open(Protocol::Route)?;
-        let failed = copy_links(&mut socket, &network.links, &network.addresses)?;
-        let undone = restore::restore(&mut socket, &everything(network, &plan.before));
-        Ok((failed, undone))
-    };
-    let (failed, undone) = copied().map_err(|error| format!("the copy failed: {error}"))?;
+    let failure = |error: KernelError| format!("the copy failed: {error}");
+    let mut socket = Socket::open(Protocol::Route).map_err(failure)?;
+    let failed = copy_links(&mut socket, &network.links, &network.addresses).map_err(failure)?;
+    let undone = restore::restore(&mut socket, &everything(network, &plan.before));
     // Where the changes happen, the copy must be right.
     let touched = |place: &Place| plan.before.iter().any(|saved| saved.place == *place);
     let missing = undone.failed.iter().find(|one| touched(&one.place));
@@ -64,7 +68,19 @@ fn in_copy(network: &Network, plan: &Plan) -> Result<Result<Applied, Refused>, S
         Some(one) => Err(format!("{} could not be copied: {}", one.place, one.reason)),
         None => Ok(()),
     }?;
-    Ok(apply(plan.clone(), false))
+    if let Err(refused) = apply(plan.clone(), false) {
+        return Ok(Err(refused));
+    }
+    let copy = Needs::of_places(&plan.before)
+        .read(&mut socket)
+        .map_err(failure)?;
+    let places = plan.before.iter().map(|saved| saved.place.clone());
+    Ok(Ok(places
+        .map(|place| Saved {
+            content: content(&copy, &place),
+            place,
+        })
+        .collect()))
 }
 
 /// Rules, routes and next hops of a network made again in the current namespace, where its links are. What the kernel

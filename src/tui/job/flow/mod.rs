@@ -17,7 +17,7 @@ pub use real::{agree, alike, comparable};
 pub use crate::flow::options::Wrong;
 use crate::flow::words::Words;
 use crate::flow::{Question, Simulator};
-use crate::model::{Family, Names, Network, Ruleset};
+use crate::model::{Family, Names, Network};
 use crate::session::watch::Packet;
 use crate::session::{Beside, changes};
 use crate::stage::change::Edit;
@@ -179,14 +179,17 @@ fn after(ask: &Ask, question: &Question) -> Path {
             ),
         }
     };
-    let ruleset: Ruleset = changes::staged(&ask.beside.ruleset, &ask.edits).map_err(unfit)?;
-    let legacy = changes::staged_legacy(&ask.beside.legacy, &ask.edits).map_err(unfit)?;
+    let before = (&ask.beside.ruleset, &*ask.beside.legacy, &ask.network);
+    let (after, unseen) = changes::decided(before, &ask.edits, &ask.names).map_err(unfit)?;
     let mut world = ask.beside.world(&ask.network);
-    world.ruleset = &ruleset;
-    world.legacy = &legacy;
+    world.ruleset = &after.ruleset;
+    world.legacy = &after.legacy;
+    world.network = &after.network;
     let simulator = Simulator::new(world);
-    let words = Words::new(&simulator, &ruleset, &ask.names);
-    trace(&simulator, &words, question, basis(ask, true))
+    let words = Words::new(&simulator, &after.ruleset, &ask.names);
+    let mut basis = basis(ask, true);
+    basis.extend(unseen.map(|what| format!("not looked at: {what}")));
+    trace(&simulator, &words, question, basis)
 }
 
 fn trace(
