@@ -16,7 +16,8 @@ use cli::change::{ChangeError, Options, Outcome, apply_text, apply_words};
 use common::{in_namespace, run};
 use hookscope::kernel::netlink::{Protocol, Socket};
 use hookscope::kernel::route::{read_links, read_network};
-use hookscope::lang::route::{ParseContext, parse_batch};
+use hookscope::lang::route::{Context, Names, ParseContext, parse_batch, route_line};
+use hookscope::model::network::Network;
 use hookscope::session::names::read_names;
 use hookscope::stage::route as stage;
 use random::Random;
@@ -654,6 +655,74 @@ fn a_check_tries_on_a_copy() {
             assert!(answer.contains("nothing was changed"), "{text}: {answer}");
         }
     });
+}
+
+/// What the copy says that the network will be is what it is when the changes are made: compared as lists of routes,
+/// rules, next hops and neighbours of this program's own reading, which other tests hold against iproute2.
+#[test]
+fn the_copy_foretells_the_network() {
+    for seed in seeds(500) {
+        in_namespace("the_copy_foretells_the_network", move || {
+            make_devices();
+            let mut random = Random::new(seed);
+            let _ = good_commands(&mut random, 60);
+            let names = read_names();
+            let mut compared = 0;
+            for text in harmless(&mut random, 40) {
+                let before = read_network(|_| {}).expect("a network");
+                let context = ParseContext {
+                    names: &names,
+                    links: &before.links,
+                    family: None,
+                };
+                let Ok(parsed) = parse_batch(&text, &context) else {
+                    continue;
+                };
+                let changes = parsed.into_iter().map(|one| one.change).collect();
+                let plan = stage::plan(changes, &before);
+                let told = stage::rehearse_on(&before, &plan);
+                let made = stage::apply(plan, true);
+                let after = read_network(|_| {}).expect("a network");
+                match (told, made) {
+                    (stage::Rehearsal::Fine(told), Ok(_)) => {
+                        assert_same(
+                            &words_of(&told, &names),
+                            &words_of(&after, &names),
+                            &format!("seed {seed}: {text}"),
+                        );
+                        compared += 1;
+                    }
+                    (stage::Rehearsal::Refused(_), Err(_)) => {}
+                    (stage::Rehearsal::Fine(_), Err(refused)) => {
+                        panic!("seed {seed}: {text}: only in the copy; {refused}")
+                    }
+                    (stage::Rehearsal::NotTried(why), _) => panic!("seed {seed}: {text}: {why}"),
+                    (_, Ok(_)) => panic!("seed {seed}: {text}: refused in the copy only"),
+                }
+            }
+            assert!(compared > 8, "seed {seed}: {compared}");
+        });
+    }
+}
+
+/// Routes, rules and next hops in words, without what time changes.
+fn words_of(network: &Network, names: &Names) -> String {
+    let device = |index| network.link_name(index);
+    let context = Context {
+        names,
+        device: &device,
+        one_table: false,
+    };
+    let mut lines = Vec::new();
+    for table in &network.routes.tables {
+        let routes = table
+            .iter()
+            .map(|route| ageless(&route_line(route, &context)));
+        lines.extend(routes.filter(|line| !line.contains("ff00::/8")));
+    }
+    lines.extend(network.rules.iter().map(|rule| format!("{rule:?}")));
+    lines.extend(network.nexthops.iter().map(|one| format!("{one:?}")));
+    lines.join("\n")
 }
 
 /// The words of what is there make it again: every route, rule and neighbour is taken away by its words and made

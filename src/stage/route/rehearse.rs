@@ -5,8 +5,8 @@
 use super::place::{Content, Needs, Place, Saved, content, with_contents};
 use super::{Plan, Refused, apply, restore};
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
-use crate::kernel::route::{copy_links, read_network};
-use crate::model::network::{Network, PolicyRule};
+use crate::kernel::route::{copy_links, read_fib, read_network};
+use crate::model::network::{Network, PolicyRule, RouteBody, hop_flags, link_flags};
 use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeMap;
 
@@ -59,7 +59,9 @@ fn in_copy(network: &Network, plan: &Plan) -> Result<Outcome, String> {
     let failure = |error: KernelError| format!("the copy failed: {error}");
     let mut socket = Socket::open(Protocol::Route).map_err(failure)?;
     let failed = copy_links(&mut socket, &network.links, &network.addresses).map_err(failure)?;
-    let undone = restore::restore(&mut socket, &everything(network, &plan.before));
+    let mut wanted = everything(network, &plan.before);
+    wanted.extend(surplus(&mut socket, network).map_err(failure)?);
+    let undone = restore::restore(&mut socket, &wanted);
     // Where the changes happen, the copy must be right.
     let touched = |place: &Place| plan.before.iter().any(|saved| saved.place == *place);
     let missing = undone.failed.iter().find(|one| touched(&one.place));
@@ -75,23 +77,83 @@ fn in_copy(network: &Network, plan: &Plan) -> Result<Outcome, String> {
         .read(&mut socket)
         .map_err(failure)?;
     let places = plan.before.iter().map(|saved| saved.place.clone());
-    Ok(Ok(places
+    let mut after: Vec<Saved> = places
         .map(|place| Saved {
             content: content(&copy, &place),
             place,
         })
-        .collect()))
+        .collect();
+    for saved in &mut after {
+        mark_linkdown(network, &mut saved.content);
+    }
+    Ok(Ok(after))
+}
+
+/// The copy's devices all have a carrier: hops through those that really have none are marked as the kernel does it.
+fn mark_linkdown(network: &Network, content: &mut Content) {
+    const CARRIED: u32 = link_flags::UP | link_flags::LOWER_UP;
+    let is_down = |index: u32| {
+        let link = network.link(index);
+        link.is_some_and(|link| link.flags & CARRIED == link_flags::UP)
+    };
+    let bodies: Vec<&mut RouteBody> = match content {
+        Content::Routes(routes) => routes.iter_mut().map(|route| &mut route.body).collect(),
+        Content::Nexthop(Some(one)) if one.oif.is_some_and(is_down) => {
+            one.flags |= u32::from(hop_flags::LINKDOWN);
+            return;
+        }
+        _ => return,
+    };
+    for body in bodies {
+        if body.oif.is_some_and(is_down) {
+            body.flags |= u32::from(hop_flags::LINKDOWN);
+        }
+        let hops = body.rare.as_deref_mut().map(|rare| &mut *rare.hops);
+        let hops = hops.unwrap_or_default();
+        if !hops.is_empty() && hops.iter().all(|hop| is_down(hop.oif)) {
+            body.flags |= u32::from(hop_flags::LINKDOWN);
+        }
+        for hop in hops.iter_mut().filter(|hop| is_down(hop.oif)) {
+            hop.flags |= hop_flags::LINKDOWN;
+        }
+    }
 }
 
 /// Rules, routes and next hops of a network made again in the current namespace, where its links are. What the kernel
 /// refuses is left out: one sentence each.
 pub fn copy_routing(socket: &mut Socket, network: &Network) -> Vec<String> {
-    let undone = restore::restore(socket, &everything(network, &[]));
+    let mut wanted = everything(network, &[]);
+    // Without the look, routes that only the copy has stay.
+    wanted.extend(surplus(socket, network).unwrap_or_default());
+    let undone = restore::restore(socket, &wanted);
     undone
         .failed
         .iter()
         .map(|one| format!("{}: {}", one.place, one.reason))
         .collect()
+}
+
+/// Where the current namespace, new but for its addresses, has routes and the network has none: somebody took them
+/// away there.
+fn surplus(socket: &mut Socket, network: &Network) -> Result<Vec<Saved>, KernelError> {
+    let mut saved = Vec::new();
+    for table in &read_fib(socket, |_| {})?.tables {
+        let wanted = network.routes.table(table.family, table.id);
+        for route in table.iter() {
+            let destination = route.destination;
+            if wanted.is_none_or(|wanted| wanted.exact(destination).is_empty()) {
+                saved.push(Saved {
+                    place: Place::Routes {
+                        family: table.family,
+                        table: table.id,
+                        destination,
+                    },
+                    content: Content::Routes(Vec::new()),
+                });
+            }
+        }
+    }
+    Ok(saved)
 }
 
 /// All places of a network that changes can depend on.
