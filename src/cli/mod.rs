@@ -7,6 +7,7 @@ mod apply;
 mod apply_route;
 mod confirm;
 mod demo;
+mod diff;
 mod guard;
 mod history;
 mod log;
@@ -100,6 +101,8 @@ pub enum Command {
     Services(services::ServicesArgs),
     /// Save everything needed to look at this machine elsewhere
     Snapshot(snapshot::SnapshotArgs),
+    /// Two snapshots, or one and `live`: what was changed, rule by rule, counters ignored
+    Diff(diff::DiffArgs),
     /// Keep a change that waits for confirmation
     Confirm,
     /// Take back a change that waits for confirmation, or the last one that was kept
@@ -152,6 +155,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Demo(args)) => return demo::run(args, &cli.global),
         Some(Command::Services(args)) => services::run(args, &cli.global)?,
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
+        Some(Command::Diff(args)) => return diff::run(args, &cli.global),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());
         }

@@ -6,7 +6,6 @@ use anyhow::bail;
 use clap::Args;
 use hookscope::kernel::nf_tables::load::ReadElements;
 use hookscope::session::boot::{self, Says};
-use hookscope::stage::difference::Line;
 use hookscope::stage::save::Saved;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -100,17 +99,7 @@ fn diff(args: &SaveArgs) -> anyhow::Result<ExitCode> {
         let (Says::Differs(found) | Says::NoFile(found)) = &file.says else {
             continue;
         };
-        for one in found {
-            writeln!(out, "  {}", one.place)?;
-            for line in &one.lines {
-                match line {
-                    Line::Old(text) => writeln!(out, "-   {text}")?,
-                    Line::New(text) => writeln!(out, "+   {text}")?,
-                    Line::Same(text) => writeln!(out, "    {text}")?,
-                    Line::Gap(count) => writeln!(out, "    ... {count} more")?,
-                }
-            }
-        }
+        super::diff::write(found, &mut out)?;
     }
     Ok(match files.iter().all(boot::Saved::same) {
         true => ExitCode::SUCCESS,

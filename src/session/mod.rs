@@ -8,6 +8,7 @@ pub mod boot;
 pub mod case;
 pub mod changes;
 pub mod compile;
+pub mod diff;
 pub mod ipset;
 pub mod iptables;
 pub mod live;
