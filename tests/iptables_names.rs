@@ -86,3 +86,36 @@ fn names_of_labels_are_read_from_their_file() {
         assert_eq!(refused.status.code(), Some(1));
     });
 }
+
+/// Names may be any bytes: they come out as they went in, on both backends.
+#[test]
+fn names_that_are_no_text_stay_what_they_are() {
+    const CHAIN: &[u8] = b"a\x11b\xb1\xff";
+    in_namespace("names_that_are_no_text_stay_what_they_are", || {
+        let here = tempfile::tempdir().expect("a directory");
+        let file = here.path().join("rules");
+        let parts: [&[u8]; 5] = [
+            b"*filter\n:",
+            CHAIN,
+            b" - [0:0]\n-A INPUT -j ",
+            CHAIN,
+            b"\nCOMMIT\n",
+        ];
+        fs::write(&file, parts.concat()).expect("a file");
+        let path = file.display().to_string();
+        for backend in ["nft", "legacy"] {
+            let ours = ["--format", "iptables", "--backend", backend];
+            output(BINARY, &[&["apply"], &ours[..], &[&path]].concat());
+            let rules = |program: &str, arguments: &[&str]| -> Vec<Vec<u8>> {
+                let told = run(program, arguments, "").stdout;
+                let lines = told.split(|byte| *byte == b'\n');
+                let named = lines.filter(|line| line.windows(CHAIN.len()).any(|at| at == CHAIN));
+                named.map(<[u8]>::to_vec).collect()
+            };
+            let theirs = rules(&format!("iptables-{backend}-save"), &[]);
+            assert_eq!(theirs.len(), 2, "{backend}: {theirs:?}");
+            let listed = rules(BINARY, &[&["show"], &ours[..]].concat());
+            assert_eq!(listed, theirs, "{backend}");
+        }
+    });
+}

@@ -134,6 +134,7 @@ fn ours(command: RouteCommand, six: bool, json: bool, snapshot: Option<&Network>
         four: false,
         six,
         json,
+        how: How::default(),
     };
     let mut out = Vec::new();
     match run(&args, context, &mut out) {
@@ -199,24 +200,13 @@ fn compare_listings(seed: u64) -> usize {
             let theirs = ip(&format!("{form} {option} rule"));
             let what = format!("seed {seed} {form} {option} rule");
             same(
-                &ours(
-                    RouteCommand::Rules {
-                        words: Vec::new(),
-                        how: How::default(),
-                    },
-                    six,
-                    json,
-                    None,
-                ),
+                &ours(RouteCommand::Rules { words: Vec::new() }, six, json, None),
                 &theirs,
                 &what,
             );
             same(
                 &ours(
-                    RouteCommand::Rules {
-                        words: Vec::new(),
-                        how: How::default(),
-                    },
+                    RouteCommand::Rules { words: Vec::new() },
                     six,
                     json,
                     Some(&saved),

@@ -12,16 +12,21 @@ use std::time::Duration;
 #[derive(Args, Clone, Debug, Default)]
 pub struct Safety {
     /// Take everything back after this time unless `hookscope confirm` runs
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     confirm: Option<u64>,
     /// Take everything back after this time (`2h`, `30m`, `90s`), for example an opening for an incident
-    #[arg(long = "for", value_name = "TIME", conflicts_with = "confirm")]
+    #[arg(
+        long = "for",
+        global = true,
+        value_name = "TIME",
+        conflicts_with = "confirm"
+    )]
     limited: Option<String>,
     /// Why, for the journal
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, global = true, value_name = "TEXT", default_value = "")]
     why: String,
     /// Make the change even if it cuts off the SSH session that this runs in
-    #[arg(long)]
+    #[arg(long, global = true)]
     cut_me_off: bool,
 }
 

@@ -9,6 +9,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// Everything that printing this ruleset may look up.
 pub fn names(ruleset: &Ruleset) -> Names {
@@ -60,6 +61,12 @@ pub fn names_for_iptables(text: &str) -> Names {
 /// Ports by service, from `/etc/services`; of a name with several the first.
 pub fn services() -> BTreeMap<String, u16> {
     numbers_by_name("/etc/services")
+}
+
+/// The port of one service. The file is read once, when the first is asked for.
+pub fn service(name: &str) -> Option<u16> {
+    static SERVICES: OnceLock<BTreeMap<String, u16>> = OnceLock::new();
+    SERVICES.get_or_init(services).get(name).copied()
 }
 
 /// Numbers of protocols by name and alias, from `/etc/protocols`.

@@ -30,7 +30,7 @@ pub enum Failure {
 fn machine_for(text: &str) -> Machine {
     Machine {
         names: machine::names_for_iptables(text),
-        services: machine::services(),
+        service: Some(machine::service),
         user: Some(machine::user),
         group: Some(machine::group),
     }
@@ -40,7 +40,7 @@ fn machine_for(text: &str) -> Machine {
 pub fn machine(ruleset: &Ruleset) -> Machine {
     Machine {
         names: machine::names(ruleset),
-        services: machine::services(),
+        service: Some(machine::service),
         user: Some(machine::user),
         group: Some(machine::group),
     }

@@ -2,6 +2,7 @@
 
 use crate::flow::cut::Session;
 use std::fs;
+use std::io::Read;
 use std::net::SocketAddr;
 
 /// From `SSH_CONNECTION`, here or in the environment of a process that this one comes from: sudo takes it away.
@@ -19,7 +20,7 @@ pub fn session() -> Option<Session> {
         if process <= 1 {
             return None;
         }
-        let environment = fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let environment = read(&format!("/proc/{process}/environ"));
         let found = environment
             .split(|byte| *byte == 0)
             .filter_map(|entry| entry.strip_prefix(b"SSH_CONNECTION="))
@@ -33,9 +34,22 @@ pub fn session() -> Option<Session> {
 }
 
 fn parent(process: u32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    line.trim().parse().ok()
+    // `PID (NAME) STATE PPID ...`: the name may hold anything, parentheses too.
+    let stat = read(&format!("/proc/{process}/stat"));
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// A file of /proc, which does not say how large it is: with room enough it takes one read. Empty when it cannot be read.
+fn read(path: &str) -> Vec<u8> {
+    const ROOM: usize = 8 << 10;
+    let mut bytes = Vec::with_capacity(ROOM);
+    let whole = fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    match whole {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// `CLIENT PORT SERVER PORT`

@@ -32,6 +32,8 @@ pub struct RouteArgs {
     /// Print JSON, as 'ip -j' does
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub how: How,
 }
 
 #[derive(Subcommand, Clone, Debug)]
@@ -48,8 +50,6 @@ pub enum RouteCommand {
         /// [add|del [not] [from PREFIX] [to PREFIX] [iif DEV] [fwmark N[/MASK]] ... [pref N] [table ID|goto N|...]]
         #[arg(value_name = "WORD")]
         words: Vec<String>,
-        #[command(flatten)]
-        how: How,
     },
     /// Add a route: the words of 'ip route add'
     Add(ChangeWords),
@@ -69,16 +69,12 @@ pub enum RouteCommand {
         /// add|del|replace|change ADDRESS [lladdr MAC] dev DEV [nud STATE] [proxy ADDRESS] [router] ...
         #[arg(value_name = "WORD", required = true)]
         words: Vec<String>,
-        #[command(flatten)]
-        how: How,
     },
     /// Change next hop objects: the words of 'ip nexthop'
     Nexthop {
         /// add|del|replace id N [via ADDRESS] [dev DEV] [group ID[,WEIGHT]/...] ...
         #[arg(value_name = "WORD", required = true)]
         words: Vec<String>,
-        #[command(flatten)]
-        how: How,
     },
     /// Ask the kernel which way a packet would go: as 'ip route get' prints it
     Get {
@@ -93,15 +89,13 @@ pub struct ChangeWords {
     /// [TYPE] PREFIX [via ADDRESS] [dev DEV] [src ADDRESS] [metric N] [table ID] [proto P] [scope S] [mtu N] [nhid ID] [nexthop ...]
     #[arg(value_name = "WORD", required = true)]
     pub words: Vec<String>,
-    #[command(flatten)]
-    pub how: How,
 }
 
-/// How a change is made.
+/// How a change is made. Nothing of it concerns the commands that only look.
 #[derive(Args, Clone, Debug, Default)]
 pub struct How {
     /// Try the change on a copy of the network, and change nothing here
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     pub check: bool,
     #[command(flatten)]
     pub safety: Safety,
@@ -173,9 +167,9 @@ pub fn run(
 ) -> Result<(), RouteError> {
     let result = match &args.command {
         RouteCommand::List { words } => list::list(args, words, context, out),
-        RouteCommand::Rules { words, how } => match words.first().map(String::as_str) {
+        RouteCommand::Rules { words } => match words.first().map(String::as_str) {
             None | Some("list" | "show" | "ls") => list::rules(args, context, out),
-            Some(_) => change(args, "rule", words, how, context),
+            Some(_) => change(args, "rule", words, context),
         },
         RouteCommand::Get { words } => get::get(args, words, context, out),
         RouteCommand::Add(given) => route_change(args, "add", given, context),
@@ -184,8 +178,8 @@ pub fn run(
         RouteCommand::Replace(given) => route_change(args, "replace", given, context),
         RouteCommand::Change(given) => route_change(args, "change", given, context),
         RouteCommand::Del(given) => route_change(args, "del", given, context),
-        RouteCommand::Neigh { words, how } => change(args, "neigh", words, how, context),
-        RouteCommand::Nexthop { words, how } => change(args, "nexthop", words, how, context),
+        RouteCommand::Neigh { words } => change(args, "neigh", words, context),
+        RouteCommand::Nexthop { words } => change(args, "nexthop", words, context),
     };
     match result.and_then(|()| Ok(out.flush()?)) {
         Err(RouteError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -209,7 +203,7 @@ fn route_change(
 ) -> Result<(), RouteError> {
     let mut words = vec![action.to_owned()];
     words.extend(given.words.iter().cloned());
-    change(args, "route", &words, &given.how, context)
+    change(args, "route", &words, context)
 }
 
 /// One change, in the words of `ip`.
@@ -217,7 +211,6 @@ fn change(
     args: &RouteArgs,
     object: &str,
     words: &[String],
-    how: &How,
     context: RouteContext<'_>,
 ) -> Result<(), RouteError> {
     if context.snapshot.is_some() {
@@ -225,6 +218,7 @@ fn change(
     }
     let mut all = vec![object.to_owned()];
     all.extend(words.iter().cloned());
+    let how = &args.how;
     let outcome = change::apply_words(
         &all,
         &change::Options {

@@ -5,6 +5,7 @@ use super::from_nft;
 use super::rule::{Among, AmongSide, Chain, NftLog, Part, Rule, Table, Target};
 use super::save::{self, Context};
 use crate::model::expression::Counter;
+use crate::model::text::to_bytes;
 use crate::model::xtables::rule::{
     ArpHeader, BridgeHeader, Device, Header, Ip6Header, IpHeader, LegacyVerdict,
 };
@@ -25,12 +26,13 @@ pub fn table<W: Write>(
     options: Options,
     out: &mut W,
 ) -> io::Result<()> {
-    writeln!(out, "*{}", table.name)?;
-    let mut line = String::new();
+    let mut line = format!("*{}\n", table.name);
+    out.write_all(&to_bytes(&line))?;
     for chain in &table.chains {
         line.clear();
         declaration(table.family, chain, &mut line);
-        writeln!(out, "{line}")?;
+        line.push('\n');
+        out.write_all(&to_bytes(&line))?;
     }
     for chain in &table.chains {
         for one in &chain.rules {
@@ -41,7 +43,7 @@ pub fn table<W: Write>(
             w!(line, "-A {}", chain.name);
             rule(one, cx, &mut line);
             line.push('\n');
-            out.write_all(&crate::model::text::to_bytes(&line))?;
+            out.write_all(&to_bytes(&line))?;
         }
     }
     if matches!(table.family, Family::Ip | Family::Ip6) {

@@ -8,9 +8,10 @@ use crate::model::Family;
 use crate::model::names::Names;
 
 fn machine() -> Machine {
-    let mut machine = Machine::default();
-    machine.services.insert("http".to_owned(), 80);
-    machine
+    Machine {
+        service: Some(|name| (name == "http").then_some(80)),
+        ..Machine::default()
+    }
 }
 
 fn rules(family: Family, text: &str) -> Result<Vec<Rule>, parse::Wrong> {

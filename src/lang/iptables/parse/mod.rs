@@ -13,7 +13,6 @@ use crate::model::Family;
 use crate::model::expression::Counter;
 use crate::model::names::Names;
 use crate::model::xtables::rule::LegacyVerdict;
-use std::collections::BTreeMap;
 
 pub use rule::rule;
 
@@ -40,7 +39,8 @@ impl Wrong {
 #[derive(Clone, Debug, Default)]
 pub struct Machine {
     pub names: Names,
-    pub services: BTreeMap<String, u16>,
+    /// Looks up the port of a service: most texts name none.
+    pub service: Option<fn(&str) -> Option<u16>>,
     /// Looks up accounts. Machines have more of them than anyone wants listed, and keep them in several places.
     pub user: Option<fn(&str) -> Option<u32>>,
     pub group: Option<fn(&str) -> Option<u32>>,

@@ -326,7 +326,7 @@ impl Options<'_> {
     pub fn port(&self, given: &Given, text: &str) -> Result<u16, Wrong> {
         match number(text) {
             Some(port) => u16::try_from(port).ok(),
-            None => self.machine.services.get(text).copied(),
+            None => self.machine.service.and_then(|find| find(text)),
         }
         .ok_or_else(|| given.wrong(format!("`{text}` is no port")))
     }
