@@ -23,6 +23,25 @@ const NFTABLES: &str = "table ip kube-proxy {
 			10.96.0.10 . udp . 53 : goto service-BBBB-kube-system/dns/udp/
 		}
 	}
+	map no-endpoint-services {
+		type ipv4_addr . inet_proto . inet_service : verdict
+		elements = {
+			10.96.0.99 . tcp . 80 comment \"shop/gone:http\" : goto reject-chain,
+			203.0.113.8 . tcp . 81 : drop
+		}
+	}
+	map no-endpoint-nodeports {
+		type inet_proto . inet_service : verdict
+		elements = { tcp . 30099 comment \"shop/gone:http\" : goto reject-chain }
+	}
+	chain reject-chain {
+		reject
+	}
+	set affinity-C {
+		type ipv4_addr
+		flags dynamic,timeout
+		timeout 3h
+	}
 	map service-nodeports {
 		type inet_proto . inet_service : verdict
 		elements = { tcp . 30080 : goto external-AAAA-shop/web/tcp/http }
@@ -38,6 +57,7 @@ const NFTABLES: &str = "table ip kube-proxy {
 		meta l4proto tcp dnat to 10.1.0.6:8080
 	}
 	chain service-AAAA-shop/web/tcp/http {
+		ip saddr @affinity-C goto endpoint-C-shop/web/tcp/http__10.1.0.5/8080
 		numgen random mod 2 vmap { 0 : goto endpoint-C-shop/web/tcp/http__10.1.0.5/8080, 1 : goto endpoint-D-shop/web/tcp/http__10.1.0.6/8080 }
 	}
 	chain external-AAAA-shop/web/tcp/http {
@@ -75,10 +95,61 @@ fn services_of_the_nftables_mode() {
         nft(NFTABLES);
         assert_eq!(
             hookscope(&["services"]),
-            "kube-system/dns  udp 10.96.0.10:53\n    no endpoints: packets are refused\n\
+            "203.0.113.8:81  tcp 203.0.113.8:81\n    no endpoints: packets are refused\n\
+             kube-system/dns  udp 10.96.0.10:53\n    no endpoints: packets are refused\n\
+             shop/gone:http  tcp 10.96.0.99:80, node port 30099\n    no endpoints: packets are refused\n\
              shop/web:http  tcp 10.96.0.1:80, 203.0.113.9:80, node port 30080\n    \
              -> 10.1.0.5:8080\n    -> 10.1.0.6:8080\n"
         );
         assert_eq!(hookscope(&["services", "nothing"]), "");
+        let web: serde_json::Value =
+            serde_json::from_str(&hookscope(&["services", "--json", "shop/web"])).expect("JSON");
+        assert_eq!(web["balance"], "sticky");
+        assert_eq!(web["table"], "kube-proxy");
+        let ends = web["endpoints"].as_array().expect("endpoints");
+        let shares: Vec<_> = ends.iter().map(|one| &one["share"]).collect();
+        assert_eq!(shares, [0.5, 0.5]);
+    });
+}
+
+/// As Docker's nftables backend writes the ports of two containers.
+const DOCKER: &str = "table ip docker-bridges {
+	chain nat-prerouting-and-output {
+		iifname != docker0 tcp dport 8080 counter packets 4 bytes 240 dnat to 172.17.0.2:80 comment DNAT
+		iifname != docker0 ip daddr 127.0.0.1 udp dport 5353 counter dnat to 172.17.0.3:53 comment DNAT
+	}
+	chain nat-PREROUTING {
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local counter jump nat-prerouting-and-output
+	}
+}
+table ip6 docker-bridges {
+	chain nat-prerouting-and-output {
+		iifname != docker0 ip6 saddr != fe80::/10 ip6 daddr 2001:db8::1 tcp dport 443 counter dnat to [fd00::2]:8443 comment DNAT
+	}
+}
+";
+
+#[test]
+fn ports_published_by_docker() {
+    in_namespace("ports_published_by_docker", || {
+        nft(DOCKER);
+        assert_eq!(
+            hookscope(&["services"]),
+            "published 443/tcp  tcp [2001:db8::1]:443  0 packets, 0 bytes\n    \
+             -> [fd00::2]:8443  0 packets, 0 bytes\n\
+             published 5353/udp  udp 127.0.0.1:5353  0 packets, 0 bytes\n    \
+             -> 172.17.0.3:53  0 packets, 0 bytes\n\
+             published 8080/tcp  tcp *:8080  4 packets, 240 bytes\n    \
+             -> 172.17.0.2:80  4 packets, 240 bytes\n"
+        );
+        // The same chain in a table of somebody else is nobody's.
+        nft("delete table ip6 docker-bridges");
+        nft("table ip mine {
+            chain nat-prerouting-and-output {
+                tcp dport 1 dnat to 10.0.0.1:2
+            }
+        }");
+        assert_eq!(hookscope(&["services"]).matches("published").count(), 2);
     });
 }

@@ -13,6 +13,8 @@ mod changes;
 mod iptables;
 #[path = "tui/live.rs"]
 mod live;
+#[path = "tui/services.rs"]
+mod services;
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use hookscope::model::{Family, Policy, Ruleset};

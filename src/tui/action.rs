@@ -22,6 +22,7 @@ pub enum Layer {
     /// The form of a packet.
     PacketForm,
     Live,
+    Services,
     /// Writing a rule or a command.
     Editor,
     /// A question with yes and no.
@@ -35,7 +36,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 17] = [
+    pub const ALL: [Layer; 18] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -48,6 +49,7 @@ impl Layer {
         Layer::Flow,
         Layer::PacketForm,
         Layer::Live,
+        Layer::Services,
         Layer::Editor,
         Layer::Ask,
         Layer::Dialog,
@@ -70,6 +72,7 @@ impl Layer {
             Layer::Flow => "flow",
             Layer::PacketForm => "packet-form",
             Layer::Live => "live",
+            Layer::Services => "services",
             Layer::Editor => "editor",
             Layer::Ask => "ask",
             Layer::Dialog => "dialog",
@@ -93,6 +96,7 @@ impl Layer {
             Layer::Flow => "Flow",
             Layer::PacketForm => "Flow: the packet",
             Layer::Live => "Live",
+            Layer::Services => "Services",
             Layer::Editor => "Editor",
             Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
@@ -156,6 +160,7 @@ actions! {
     ScreenChanges  "screen-changes"    "changes"        0 true  "go to Changes: what is staged, validate, commit";
     ScreenFlow     "screen-flow"       "flow"           0 true  "go to Flow: the hooks, and the way of a packet through them";
     ScreenLive     "screen-live"       "live"           0 true  "go to Live: packets and drops as the kernel sees them";
+    ScreenServices "screen-services"   "services"       0 true  "go to Services: what Kubernetes and Docker lead packets to, and their endpoints";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -179,9 +184,9 @@ actions! {
     Back           "back"              "back"           6 true  "go back to where the last jump came from";
     ToTree         "to-tree"           "tree"           7 false "give the focus to the tree";
     Zoom           "details"           "details"        5 true  "show the details of this line on the whole body; again to return";
-    Sort           "sort"              "sort"          14 true  "order rules by place, rate, packets or bytes";
+    Sort           "sort"              "sort"          14 true  "order rules by place, rate, packets or bytes; services by name, rate, packets or endpoints";
     Syntax         "syntax"            "syntax"        15 true  "show rules of iptables in its own words, or as nft writes them";
-    CopyText       "copy"              "copy"          16 true  "copy this rule or element (over SSH too, by OSC 52)";
+    CopyText       "copy"              "copy"          16 true  "copy this rule, element, packet or address (over SSH too, by OSC 52)";
     CopyHandle     "copy-handle"       "copy handle"    0 true  "copy the handle of this rule";
     Lookup         "lookup"            "lookup"         4 true  "ask the kernel which route an address takes";
 
@@ -224,7 +229,7 @@ actions! {
     WatchFilter    "watch-filter"      "filter"         4 true  "which packets are watched, in the words of `hookscope watch`";
     DropsOnly      "drops-only"        "drops"          6 true  "show only packets that were dropped or rejected; again for all";
     Pause          "pause"             "pause"          7 true  "hold the list still; what comes meanwhile waits";
-    Predict        "predict"           "on diagram"     5 true  "show this packet's path on the diagram of Flow, held against the prediction";
+    Predict        "predict"           "on diagram"     5 true  "show the path of this packet, or of one to this service, on the diagram of Flow";
     ClosePath      "close-path"        "back"           5 false "back to the list of packets";
     ToRule         "to-rule"           "rule"           6 true  "show this rule in Explore";
 

@@ -16,6 +16,7 @@ use super::screen::explore::Explore;
 use super::screen::flow::Flow;
 use super::screen::live::Live;
 use super::screen::routes::Routes;
+use super::screen::services::Services;
 use super::search::Search;
 use super::theme::Theme;
 use super::{chrome, mouse, overlay, screen};
@@ -54,15 +55,17 @@ pub enum Screen {
     Changes,
     Flow,
     Live,
+    Services,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 5] = [
+    pub const ALL: [Screen; 6] = [
         Screen::Explore,
         Screen::Routes,
         Screen::Changes,
         Screen::Flow,
         Screen::Live,
+        Screen::Services,
     ];
 
     pub fn title(self) -> &'static str {
@@ -72,6 +75,7 @@ impl Screen {
             Screen::Changes => "Changes",
             Screen::Flow => "Flow",
             Screen::Live => "Live",
+            Screen::Services => "Services",
         }
     }
 }
@@ -111,6 +115,7 @@ pub struct State {
     pub changes: Changes,
     pub flow: Flow,
     pub live: Live,
+    pub services: Services,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -138,6 +143,7 @@ impl State {
             changes: Changes::default(),
             flow: Flow::default(),
             live: Live::default(),
+            services: Services::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -212,6 +218,7 @@ impl State {
             Screen::Changes => vec![Layer::Changes],
             Screen::Flow => vec![Layer::Flow],
             Screen::Live => vec![Layer::Live],
+            Screen::Services => vec![Layer::Services],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -229,6 +236,11 @@ impl State {
     /// True when `action` would do something now. Keys, footer and palette ask this.
     pub fn enabled(&self, action: Action) -> bool {
         match action {
+            _ if self.screen == Screen::Services
+                && screen::services::update::OWN.contains(&action) =>
+            {
+                screen::services::update::enabled(self, action)
+            }
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
             Action::Search if self.screen == Screen::Flow => false,
             Action::Search | Action::NextPane | Action::PreviousPane
@@ -272,6 +284,7 @@ impl State {
                     || self.flow.is_editing(self.screen)
             }
             Action::ScreenLive => self.screen != Screen::Live,
+            Action::ScreenServices => self.screen != Screen::Services,
             Action::Watch
             | Action::WatchFilter
             | Action::DropsOnly
@@ -349,7 +362,7 @@ impl State {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
                 Screen::Live => screen::live::update::enabled(self, action),
-                Screen::Changes | Screen::Flow => false,
+                Screen::Changes | Screen::Flow | Screen::Services => false,
             },
             _ => true,
         }
@@ -369,11 +382,13 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             screen::routes::update::settle(state);
             screen::flow::update::settle(state);
             screen::live::update::settle(state);
+            screen::services::update::settle(state);
         }
         Event::Tick(now) => {
             state.now = now;
             screen::explore::update::tick(state, &mut effects);
             screen::changes::update::tick(state, &mut effects);
+            screen::services::update::tick(state, &mut effects);
         }
         Event::Session(SessionEvent::Picture(picture)) => {
             if state.frozen_at.is_some() {
@@ -400,6 +415,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
         Event::Live(feed) => screen::live::update::fed(state, feed),
     }
     screen::flow::update::refresh(state, &mut effects);
+    screen::services::update::refresh(state, &mut effects);
     effects
 }
 
@@ -414,6 +430,9 @@ fn show(state: &mut State, picture: Arc<Picture>, effects: &mut Vec<Effect>) {
     let previous = state.picture.replace(picture);
     screen::explore::update::pictured(state, previous.as_deref(), effects);
     screen::routes::update::pictured(state);
+    if let Some(ruleset) = state.ruleset() {
+        screen::services::find::ask(state, &ruleset, effects);
+    }
 }
 
 /// Keep what others changed since the last picture: what, and who did it.
@@ -460,7 +479,8 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
             screen::explore::update::ordered(state, ticket, order);
         }
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
-        Answer::Services(index) => state.explore.services.index = Some(index),
+        Answer::Services(found) => screen::services::update::found(state, found),
+        Answer::ServiceTable(view) => screen::services::update::viewed(state, view, effects),
         Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
         Answer::Flow { ticket, seen } => {
             screen::flow::update::answered(state, ticket, seen, effects);
@@ -609,6 +629,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ScreenChanges => state.screen = Screen::Changes,
         Action::ScreenFlow => state.screen = Screen::Flow,
         Action::ScreenLive => state.screen = Screen::Live,
+        Action::ScreenServices => state.screen = Screen::Services,
         Action::Command
         | Action::Undo
         | Action::Redo
@@ -627,6 +648,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             Screen::Changes => screen::changes::update::perform(state, action, effects),
             Screen::Flow => screen::flow::update::perform(state, action, effects),
             Screen::Live => screen::live::update::perform(state, action, effects),
+            Screen::Services => screen::services::update::perform(state, action, effects),
         },
     }
 }

@@ -52,6 +52,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Screen::Changes => screen::changes::render::render(state, frame, areas.body),
         Screen::Flow => screen::flow::render::render(state, frame, areas.body),
         Screen::Live => screen::live::render::render(state, frame, areas.body),
+        Screen::Services => screen::services::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);
@@ -247,14 +248,21 @@ fn header(state: &State, frame: &mut Frame<'_>, area: Rect) {
     paint::put(frame, right, alerts);
 }
 
-/// Where each tab is.
+/// What stands beside the tabs should have this much room: who changed what.
+const BESIDE_TABS: u16 = 38;
+
+/// Where each tab is. Where there is little room they stand close.
 pub fn tabs(area: Rect) -> Vec<(Screen, Rect)> {
+    let width = |screen: Screen| width(screen.title()) as u16 + 4;
+    let all: u16 = Screen::ALL.into_iter().map(width).sum();
+    let gaps = Screen::ALL.len() as u16;
+    let gap = u16::from(all + gaps + BESIDE_TABS <= area.width);
     let mut x = area.x;
     let mut tabs = Vec::new();
     for screen in Screen::ALL {
-        let width = width(screen.title()) as u16 + 4;
+        let width = width(screen).min(area.right().saturating_sub(x));
         tabs.push((screen, Rect { x, width, ..area }));
-        x += width + 1;
+        x += width + gap;
     }
     tabs
 }

@@ -1,11 +1,11 @@
 //! Searching the screen: the query, its hits, and stepping through them.
 
 use super::action::Action;
-use super::app::{Level, State, job};
+use super::app::{Level, Screen, State, job};
 use super::effect::Effect;
 use super::job::{Hits, Job, SearchPlace};
 use super::key::Key;
-use super::screen::{explore, routes};
+use super::screen::{explore, routes, services};
 use super::widget::input::Input;
 
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,9 @@ pub fn open(state: &mut State) {
 
 /// What a search looks through now.
 fn place(state: &State) -> SearchPlace {
+    if state.screen == Screen::Services {
+        return SearchPlace::Services;
+    }
     match routes::update::searched(state) {
         Some(item) => SearchPlace::Network(item),
         None => explore::go::search_place(state),
@@ -62,6 +65,7 @@ fn go(state: &mut State, forward: bool, here: bool, effects: &mut Vec<Effect>) {
             let places = places.clone();
             routes::update::go_to_line(state, &places, forward, here);
         }
+        (Some(SearchPlace::Services), _) => services::update::go_to_line(state, forward, here),
         _ => explore::go::go_to_hit(state, forward, here, effects),
     }
 }
@@ -82,12 +86,22 @@ pub fn changed(state: &mut State, effects: &mut Vec<Effect>) {
 /// Search for the query in what is on the screen now.
 pub fn start(state: &mut State, jump: bool, effects: &mut Vec<Effect>) {
     let place = place(state);
+    // A new picture is no reason to take what was looked for elsewhere to this screen.
+    let elsewhere = state.search.place.as_ref() != Some(&place);
+    if !jump && elsewhere && state.screen == Screen::Services {
+        return;
+    }
     let ticket = state.ticket();
     state.search.place = Some(place.clone());
     state.search.ticket = ticket;
     state.search.jump = jump;
     if state.search.query.is_empty() {
         state.search.hits = None;
+        return;
+    }
+    if place == SearchPlace::Services {
+        // Its table is made anew for every query; that tells the hits.
+        state.search.jump = false;
         return;
     }
     let query = state.search.query.clone();

@@ -1,10 +1,14 @@
 //! Services in tables of iptables: kube-proxy's chains `KUBE-SVC-*` and `KUBE-SEP-*`, Docker's chain `DOCKER`.
 
-use super::{Endpoint, Service, Source, Traffic, protocol, socket};
-use crate::lang::iptables::rule::{Chain, Part, Rule, Table, Target};
+use super::{
+    Balance, Endpoint, Numbered, RuleAt, Service, Source, Traffic, Way, WayKind, protocol, socket,
+};
+use crate::lang::iptables::rule::{Chain, Part, Rule, Target};
+use crate::model;
 use crate::model::expression::Counter;
 use crate::model::xtables::Extension;
 use crate::model::xtables::rule::Header;
+use crate::model::xtables::state::Statistic;
 use crate::model::xtables::target::NatRange2;
 use crate::model::{Family, Name};
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +20,10 @@ struct Read<'r> {
     protocol: u16,
     port: Option<u16>,
     comment: Option<String>,
+    /// The part of packets that a rule takes by chance, of 1.
+    chance: Option<f64>,
+    /// Clients that were there lately come here again.
+    sticky: bool,
     to: Option<&'r Name>,
     counters: Counter,
 }
@@ -28,6 +36,15 @@ fn whole6(address: [u8; 16], mask: [u8; 16]) -> Option<IpAddr> {
     (mask == [0xff; 16]).then(|| address.into())
 }
 
+/// `XT_RECENT_CHECK`
+const CHECK: u8 = 1;
+
+/// Of 1, where the match is by chance.
+fn probability(statistic: &Statistic) -> Option<f64> {
+    let random = statistic.mode == 0 && statistic.flags == 0;
+    random.then(|| f64::from(statistic.every) / f64::from(1u32 << 31))
+}
+
 fn read(rule: &Rule) -> Read<'_> {
     let (destination, protocol) = match &rule.header {
         Header::Ip(header) => (whole4(header.dst, header.dmsk), header.proto),
@@ -36,6 +53,8 @@ fn read(rule: &Rule) -> Read<'_> {
     };
     let mut port = None;
     let mut comment = None;
+    let mut chance = None;
+    let mut sticky = false;
     for part in &rule.parts {
         let Part::Known(extension) = part else {
             continue;
@@ -45,6 +64,18 @@ fn read(rule: &Rule) -> Read<'_> {
             Extension::Udp(udp) => Some(udp.dpts),
             Extension::Comment(text) => {
                 comment = Some(text.comment.text());
+                None
+            }
+            Extension::Statistic(statistic) => {
+                chance = probability(statistic);
+                None
+            }
+            Extension::Recent0(recent) => {
+                sticky |= recent.check_set & CHECK != 0;
+                None
+            }
+            Extension::Recent1(recent) => {
+                sticky |= recent.check_set & CHECK != 0;
                 None
             }
             _ => None,
@@ -60,6 +91,8 @@ fn read(rule: &Rule) -> Read<'_> {
         protocol,
         port,
         comment,
+        chance,
+        sticky,
         to: match &rule.target {
             Target::Jump(chain) | Target::Goto(chain) => Some(chain),
             _ => None,
@@ -105,80 +138,101 @@ fn name_in(comment: &str) -> Option<&str> {
     name.contains('/').then_some(name)
 }
 
+/// What the comment of a portal says about the place.
+fn kind(portal: &str, comment: &str) -> WayKind {
+    match portal {
+        "KUBE-NODEPORTS" => WayKind::NodePort,
+        _ if comment.contains("loadbalancer IP") => WayKind::LoadBalancer,
+        _ if comment.contains("external IP") => WayKind::External,
+        _ => WayKind::Cluster,
+    }
+}
+
 struct Reader<'t> {
     family: Family,
+    /// The name of the table that is being read.
+    table: Name,
     chains: HashMap<&'t str, &'t Chain>,
+    /// The same chains as they are shown, for the handles.
+    shown: HashMap<&'t str, &'t model::Chain>,
     services: BTreeMap<String, Service>,
 }
 
 /// The services of the tables of one family and backend.
-pub fn services(tables: &[&Table]) -> Vec<Service> {
-    let Some(family) = tables.first().map(|table| table.family) else {
+pub fn services(tables: &[Numbered<'_>]) -> Vec<Service> {
+    let Some(family) = tables.first().map(|one| one.table.family) else {
         return Vec::new();
     };
-    let nat = tables.iter().find(|table| &*table.name == "nat");
-    let chains = nat.into_iter().flat_map(|table| &table.chains);
-    let mut reader = Reader {
-        family,
-        chains: chains.map(|chain| (&*chain.name, chain)).collect(),
-        services: BTreeMap::new(),
-    };
-    for chain in ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES"] {
-        reader.portal(chain);
-    }
-    let filter = tables.iter().find(|table| &*table.name == "filter");
-    for chain in filter.into_iter().flat_map(|table| &table.chains) {
-        if chain.name.starts_with("KUBE-") {
+    let mut services = BTreeMap::new();
+    for one in tables.iter().filter(|one| &*one.table.name == "filter") {
+        let mut reader = Reader::new(family, one);
+        let kube = |chain: &&Chain| chain.name.starts_with("KUBE-");
+        for chain in one.table.chains.iter().filter(kube) {
             reader.without_endpoints(chain);
         }
+        services.append(&mut reader.services);
     }
-    reader.endpoints();
-    let mut services: Vec<Service> = reader.services.into_values().collect();
-    if let Some(nat) = nat {
-        services.extend(published(nat));
+    let mut published = Vec::new();
+    for one in tables.iter().filter(|one| &*one.table.name == "nat") {
+        let mut reader = Reader::new(family, one);
+        for chain in ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES"] {
+            reader.portal(chain);
+        }
+        reader.endpoints();
+        services.append(&mut reader.services);
+        published = reader.published();
     }
-    services
+    services.into_values().chain(published).collect()
 }
 
-impl Reader<'_> {
+impl<'t> Reader<'t> {
+    fn new(family: Family, one: &Numbered<'t>) -> Reader<'t> {
+        let (chains, shown) = (&one.table.chains, one.shown.iter());
+        let shown = shown.flat_map(|table| &table.chains);
+        Reader {
+            family,
+            table: one.name.clone(),
+            chains: chains.iter().map(|chain| (&*chain.name, chain)).collect(),
+            shown: shown.map(|chain| (&*chain.name, &**chain)).collect(),
+            services: BTreeMap::new(),
+        }
+    }
+
+    /// A rule by its index in its chain.
+    fn at(&self, chain: &Chain, index: usize) -> RuleAt {
+        let shown = self.shown.get(&*chain.name);
+        let rule = shown.and_then(|shown| shown.rules.get(index));
+        RuleAt {
+            chain: chain.name.clone(),
+            handle: rule.map_or(index as u64 + 1, |rule| rule.handle),
+        }
+    }
+
     /// A chain that sends packets to the chains of services.
     fn portal(&mut self, name: &str) {
         let Some(chain) = self.chains.get(name).copied() else {
             return;
         };
-        for rule in &chain.rules {
+        for (index, rule) in chain.rules.iter().enumerate() {
             let read = read(rule);
             let Some((to, key)) = read.to.and_then(|to| Some((to, key(to)?))) else {
                 continue;
             };
             let comment = read.comment.as_deref().unwrap_or_default();
             let named = name_in(comment).unwrap_or(key);
+            let at = self.at(chain, index);
+            let place = (self.family, &self.table, to);
             let service = self.services.entry(key.to_owned()).or_insert_with(|| {
-                Service::new(
-                    Source::Kubernetes,
-                    named.to_owned(),
-                    protocol(read.protocol),
-                    self.family,
-                    to.clone(),
-                )
+                let protocol = protocol(read.protocol);
+                Service::new(Source::Kubernetes, named.to_owned(), protocol, place)
             });
-            let address = socket(read.destination, read.port);
-            if name == "KUBE-NODEPORTS" {
-                service.node_port = service.node_port.or(read.port);
-            } else if comment.ends_with("cluster IP") || service.cluster.is_none() {
-                service.cluster = address;
-            } else if let Some(address) = address
-                && !service.external.contains(&address)
-            {
-                service.external.push(address);
-            }
-            *service.counters.get_or_insert_default() += read.counters;
+            service.lead(kind(name, comment), &read, at);
         }
     }
 
     /// Rules of the table filter that refuse what has nowhere to go.
     fn without_endpoints(&mut self, chain: &Chain) {
-        for rule in &chain.rules {
+        for (index, rule) in chain.rules.iter().enumerate() {
             let read = read(rule);
             let comment = read.comment.as_deref().unwrap_or_default();
             if !comment.ends_with("has no endpoints") {
@@ -187,92 +241,160 @@ impl Reader<'_> {
             let Some(name) = name_in(comment) else {
                 continue;
             };
+            let at = self.at(chain, index);
             let key = format!("{name} {}", read.protocol);
+            let place = (self.family, &self.table, &chain.name);
             let service = self.services.entry(key).or_insert_with(|| {
-                Service::new(
-                    Source::Kubernetes,
-                    name.to_owned(),
-                    protocol(read.protocol),
-                    self.family,
-                    chain.name.clone(),
-                )
+                let protocol = protocol(read.protocol);
+                let mut service =
+                    Service::new(Source::Kubernetes, name.to_owned(), protocol, place);
+                service.rule = Some(at.handle);
+                service
             });
-            match socket(read.destination, read.port) {
-                Some(address) if service.cluster.is_none() => service.cluster = Some(address),
-                Some(address) => service.external.push(address),
-                None => service.node_port = service.node_port.or(read.port),
-            }
-            *service.counters.get_or_insert_default() += read.counters;
+            let kind = match (read.destination, &*chain.name) {
+                (None, _) => WayKind::NodePort,
+                (Some(_), "KUBE-SERVICES") => WayKind::Cluster,
+                (Some(_), _) => WayKind::External,
+            };
+            service.lead(kind, &read, at);
         }
     }
 
     /// From each service's chain to those of its endpoints.
     fn endpoints(&mut self) {
-        for (key, service) in &mut self.services {
-            let mut through: Vec<&Chain> = Vec::new();
+        let mut services = std::mem::take(&mut self.services);
+        for (key, service) in &mut services {
             for kind in ["SVC", "SVL", "EXT", "XLB"] {
                 let name = format!("KUBE-{kind}-{key}");
-                through.extend(self.chains.get(name.as_str()).copied());
-            }
-            for chain in through {
-                if chain.name.starts_with("KUBE-SVC-") {
-                    service.chain = chain.name.clone();
-                }
-                for rule in &chain.rules {
-                    let read = read(rule);
-                    let Some(to) = read.to.filter(|to| to.starts_with("KUBE-SEP-")) else {
-                        continue;
-                    };
-                    let known = service.endpoints.iter_mut().find(|one| one.chain == *to);
-                    if let Some(known) = known {
-                        *known.counters.get_or_insert_default() += read.counters;
-                        continue;
+                if let Some(chain) = self.chains.get(name.as_str()).copied() {
+                    if kind == "SVC" {
+                        service.chain = chain.name.clone();
                     }
+                    self.chosen(service, chain);
+                }
+            }
+        }
+        self.services = services;
+    }
+
+    /// The endpoints that one chain chooses from.
+    fn chosen(&self, service: &mut Service, chain: &Chain) {
+        // What the rules so far have left over.
+        let mut left = 1.0;
+        for (index, rule) in chain.rules.iter().enumerate() {
+            let read = read(rule);
+            let Some(to) = read.to.filter(|to| to.starts_with("KUBE-SEP-")) else {
+                continue;
+            };
+            let share = match (read.sticky, read.chance) {
+                (true, _) => {
+                    service.balance = Balance::Sticky;
+                    None
+                }
+                (false, chance) => Some(left * chance.unwrap_or(1.0)),
+            };
+            left -= share.unwrap_or(0.0);
+            let place = service.endpoints.iter().position(|one| one.chain == *to);
+            let endpoint = match place.and_then(|place| service.endpoints.get_mut(place)) {
+                Some(known) => known,
+                None => {
                     let rules = self.chains.get(&**to).map_or(&[][..], |chain| &chain.rules);
                     let address = rules.iter().find_map(|rule| translated(self.family, rule));
                     service.endpoints.push(Endpoint {
                         address,
-                        counters: Some(read.counters.into()),
+                        share: None,
+                        counters: None,
                         rate: None,
                         chain: to.clone(),
+                        rule: None,
+                        counted: Vec::new(),
                     });
+                    let Some(new) = service.endpoints.last_mut() else {
+                        continue;
+                    };
+                    new
                 }
-            }
+            };
+            endpoint.share = endpoint.share.or(share);
+            *endpoint.counters.get_or_insert_default() += read.counters;
+            endpoint.counted.push(self.at(chain, index));
         }
+    }
+
+    /// Ports that Docker publishes: the DNAT rules of its chain.
+    fn published(&self) -> Vec<Service> {
+        let Some(chain) = self.chains.get("DOCKER").copied() else {
+            return Vec::new();
+        };
+        let mut services: Vec<Service> = Vec::new();
+        for (index, rule) in chain.rules.iter().enumerate() {
+            let read = read(rule);
+            let (Some(address), Some(port)) = (translated(self.family, rule), read.port) else {
+                continue;
+            };
+            services.push(Service::published(
+                (self.family, &self.table),
+                &protocol(read.protocol),
+                (read.destination, port),
+                address,
+                (self.at(chain, index), Some(read.counters)),
+            ));
+        }
+        services
     }
 }
 
-/// Ports that Docker publishes: the DNAT rules of its chain.
-fn published(nat: &Table) -> Vec<Service> {
-    let chains = nat.chains.iter().filter(|chain| &*chain.name == "DOCKER");
-    let mut services: Vec<Service> = Vec::new();
-    for (chain, rule) in chains.flat_map(|chain| chain.rules.iter().map(move |rule| (chain, rule)))
-    {
-        let read = read(rule);
-        let (Some(address), Some(port)) = (translated(nat.family, rule), read.port) else {
-            continue;
-        };
-        let protocol = protocol(read.protocol);
+impl Service {
+    /// A rule leads to it.
+    fn lead(&mut self, kind: WayKind, read: &Read<'_>, at: RuleAt) {
+        if let Some(port) = read.port {
+            self.add_way(Way {
+                kind,
+                address: read.destination,
+                port,
+                rule: Some(at.clone()),
+            });
+        }
+        *self.counters.get_or_insert_default() += read.counters;
+        self.counted.push(at);
+    }
+
+    /// A port that Docker publishes, by one rule.
+    pub(super) fn published(
+        (family, table): (Family, &Name),
+        protocol: &str,
+        (host, port): (Option<IpAddr>, u16),
+        to: SocketAddr,
+        (at, counters): (RuleAt, Option<Counter>),
+    ) -> Service {
         let mut service = Service::new(
             Source::Docker,
             format!("published {port}/{protocol}"),
-            protocol,
-            nat.family,
-            chain.name.clone(),
+            protocol.to_owned(),
+            (family, table, &at.chain),
         );
-        match read.destination {
-            Some(host) => service.external.push(SocketAddr::new(host, port)),
-            None => service.node_port = Some(port),
-        }
-        let counters = Traffic::from(read.counters);
-        service.counters = Some(counters);
-        service.endpoints.push(Endpoint {
-            address: Some(address),
-            counters: Some(counters),
-            rate: None,
-            chain: chain.name.clone(),
+        let counters = counters.map(Traffic::from);
+        service.counters = counters;
+        service.rule = Some(at.handle);
+        service.add_way(Way {
+            kind: match host {
+                Some(_) => WayKind::External,
+                None => WayKind::NodePort,
+            },
+            address: host,
+            port,
+            rule: Some(at.clone()),
         });
-        services.push(service);
+        service.endpoints.push(Endpoint {
+            address: Some(to),
+            share: None,
+            counters,
+            rate: None,
+            chain: at.chain.clone(),
+            rule: Some(at.handle),
+            counted: vec![at.clone()],
+        });
+        service.counted.push(at);
+        service
     }
-    services
 }

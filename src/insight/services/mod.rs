@@ -1,23 +1,28 @@
 //! Services of Kubernetes and published ports of Docker, from the rules that lead to them.
 //!
 //! `owner` knows programs by the names of their chains; `iptables` reads what kube-proxy and Docker write for
-//! iptables (either backend), `nftables` kube-proxy's own tables; `index` finds names by addresses.
+//! iptables (either backend), `nftables` kube-proxy's own tables, `docker` Docker's; `index` finds names by addresses,
+//! `rates` is about what was counted in between.
 
+mod docker;
 mod index;
 mod iptables;
 mod nftables;
 mod owner;
+mod rates;
 
+pub use docker::TABLE as DOCKER_TABLE;
 pub use index::Index;
-pub use nftables::ADDRESS_MAPS;
+pub use nftables::{ADDRESS_MAPS, TABLE as KUBE_PROXY_TABLE};
 pub use owner::{Owner, owner};
+pub use rates::{Rate, measure};
 
+use crate::lang::iptables::as_nft;
 use crate::lang::iptables::from_nft::{self, Read};
 use crate::lang::iptables::rule::Table;
 use crate::model::expression::Counter;
-use crate::model::{Family, Name, Ruleset};
-use serde::Serialize;
-use std::collections::HashMap;
+use crate::model::{self, Family, Name, Ruleset};
+use serde::{Serialize, Serializer};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,20 +52,104 @@ pub struct Service {
     /// How fast, where that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    pub balance: Balance,
     pub endpoints: Vec<Endpoint>,
     /// Where it is in the ruleset.
-    pub family: String,
+    #[serde(serialize_with = "word")]
+    pub family: Family,
+    pub table: Name,
     pub chain: Name,
+    /// The rule in that chain, where one rule is all there is to it.
+    #[serde(skip)]
+    pub rule: Option<u64>,
+    /// All places where clients find it.
+    #[serde(skip)]
+    pub ways: Vec<Way>,
+    /// What its counters are those of, beside the ways: rules of its table.
+    #[serde(skip)]
+    pub counted: Vec<RuleAt>,
+}
+
+/// How the endpoint of a connection is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// There is no endpoint: packets are refused.
+    #[default]
+    None,
+    /// There is one.
+    One,
+    /// By chance, each connection for itself.
+    Random,
+    /// By chance, but a client that was here lately goes where it went then.
+    Sticky,
+}
+
+/// A rule of the table that a service is in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RuleAt {
+    pub chain: Name,
+    /// In legacy tables its number.
+    pub handle: u64,
+}
+
+/// What kind of place a client finds a service at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WayKind {
+    Cluster,
+    LoadBalancer,
+    External,
+    /// A port of every address of the machine.
+    NodePort,
+}
+
+/// A place where clients find a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub kind: WayKind,
+    /// Of a node port: none.
+    pub address: Option<IpAddr>,
+    pub port: u16,
+    /// The rule that takes packets from there; maps have elements instead.
+    pub rule: Option<RuleAt>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Endpoint {
     /// None where the rule that leads there could not be read.
     pub address: Option<SocketAddr>,
+    /// The part of new connections that goes there, of 1, where chance decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
     pub counters: Option<Traffic>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     pub chain: Name,
+    /// The rule in that chain, where one rule is all there is to it.
+    #[serde(skip)]
+    pub rule: Option<u64>,
+    /// The rules whose counters are its own.
+    #[serde(skip)]
+    pub counted: Vec<RuleAt>,
+}
+
+/// What there is of one machine.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// By name.
+    pub services: Vec<Service>,
+    pub index: Index,
+}
+
+impl Found {
+    pub fn new(services: Vec<Service>) -> Found {
+        let index = Index::new(&services);
+        Found { services, index }
+    }
+}
+
+fn word<S: Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(family)
 }
 
 /// New connections: rules of nat tables see the first packet of each.
@@ -68,53 +157,6 @@ pub struct Endpoint {
 pub struct Traffic {
     pub packets: u64,
     pub bytes: u64,
-}
-
-/// Each second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Rate {
-    pub packets: f64,
-    pub bytes: f64,
-}
-
-impl Rate {
-    /// From one reading to the next. A counter that went back was set to zero in between: what it says is new.
-    fn between(before: Option<Traffic>, after: Option<Traffic>, seconds: f64) -> Option<Rate> {
-        let (before, after) = (before?, after?);
-        let new = |before: u64, after: u64| after.checked_sub(before).unwrap_or(after) as f64;
-        (seconds > 0.0).then(|| Rate {
-            packets: new(before.packets, after.packets) / seconds,
-            bytes: new(before.bytes, after.bytes) / seconds,
-        })
-    }
-}
-
-/// Say of services and their endpoints how fast they count, by what they had counted `seconds` before; the fastest
-/// come first. What was not there before has no rate.
-pub fn measure(before: &[Service], after: &mut [Service], seconds: f64) {
-    let key = |service: &Service| {
-        (
-            service.family.clone(),
-            service.chain.clone(),
-            service.name.clone(),
-        )
-    };
-    let known: HashMap<_, &Service> = before.iter().map(|one| (key(one), one)).collect();
-    for service in after.iter_mut() {
-        let Some(was) = known.get(&key(service)) else {
-            continue;
-        };
-        service.rate = Rate::between(was.counters, service.counters, seconds);
-        for endpoint in &mut service.endpoints {
-            let mut there = was.endpoints.iter();
-            let own =
-                there.find(|one| one.chain == endpoint.chain && one.address == endpoint.address);
-            endpoint.rate =
-                own.and_then(|own| Rate::between(own.counters, endpoint.counters, seconds));
-        }
-    }
-    let packets = |service: &Service| service.rate.map_or(-1.0, |rate| rate.packets);
-    after.sort_by(|a, b| packets(b).total_cmp(&packets(a)));
 }
 
 impl From<Counter> for Traffic {
@@ -134,7 +176,12 @@ impl std::ops::AddAssign<Counter> for Traffic {
 }
 
 impl Service {
-    fn new(source: Source, name: String, protocol: String, family: Family, chain: Name) -> Service {
+    fn new(
+        source: Source,
+        name: String,
+        protocol: String,
+        (family, table, chain): (Family, &Name, &Name),
+    ) -> Service {
         Service {
             source,
             name,
@@ -144,10 +191,45 @@ impl Service {
             node_port: None,
             counters: None,
             rate: None,
+            balance: Balance::None,
             endpoints: Vec::new(),
-            family: family.to_string(),
-            chain,
+            family,
+            table: table.clone(),
+            chain: chain.clone(),
+            rule: None,
+            ways: Vec::new(),
+            counted: Vec::new(),
         }
+    }
+
+    /// Clients find it there, too.
+    fn add_way(&mut self, way: Way) {
+        let same = |other: &Way| (other.address, other.port) == (way.address, way.port);
+        if !self.ways.iter().any(same) {
+            self.ways.push(way);
+        }
+    }
+
+    /// All ways and endpoints are known: say what follows from them.
+    fn finish(mut self) -> Service {
+        self.ways.sort_by_key(|way| (way.kind, way.address));
+        for way in &self.ways {
+            let address = way.address.map(|ip| SocketAddr::new(ip, way.port));
+            match (way.kind, address) {
+                (WayKind::NodePort, _) | (_, None) => {
+                    self.node_port = self.node_port.or(Some(way.port));
+                }
+                (WayKind::Cluster, address) if self.cluster.is_none() => self.cluster = address,
+                (_, Some(address)) => self.external.push(address),
+            }
+        }
+        self.balance = match (self.endpoints.len(), self.balance) {
+            (0, _) => Balance::None,
+            (_, Balance::Sticky) => Balance::Sticky,
+            (1, _) => Balance::One,
+            _ => Balance::Random,
+        };
+        self
     }
 
     /// Where a client finds it: its address, or its port on this machine.
@@ -157,6 +239,37 @@ impl Service {
             (Some(address), _) => address.to_string(),
             (None, Some(port)) => format!("*:{port}"),
             (None, None) => String::new(),
+        }
+    }
+}
+
+impl Balance {
+    pub fn word(self) -> &'static str {
+        match self {
+            Balance::None => "refused",
+            Balance::One => "one",
+            Balance::Random => "random",
+            Balance::Sticky => "sticky",
+        }
+    }
+}
+
+impl WayKind {
+    pub fn words(self) -> &'static str {
+        match self {
+            WayKind::Cluster => "cluster IP",
+            WayKind::LoadBalancer => "load balancer",
+            WayKind::External => "external IP",
+            WayKind::NodePort => "node port",
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => SocketAddr::new(address, self.port).fmt(f),
+            None => write!(f, "*:{}", self.port),
         }
     }
 }
@@ -181,25 +294,39 @@ pub fn services(ruleset: &Ruleset, legacy: &[Table]) -> Vec<Service> {
                 Read::Incompatible(_) => None,
             })
             .collect();
-        found.extend(iptables::services(&tables.iter().collect::<Vec<_>>()));
-        let legacy: Vec<&Table> = legacy
-            .iter()
-            .filter(|table| table.family == family)
-            .collect();
-        found.extend(iptables::services(&legacy));
+        let known = tables.iter().map(|table| Numbered {
+            table,
+            name: table.name.clone(),
+            shown: ruleset.table(family, &table.name).map(|shown| &**shown),
+        });
+        found.extend(iptables::services(&known.collect::<Vec<_>>()));
+        let legacy = legacy.iter().filter(|table| table.family == family);
+        let legacy = legacy.map(|table| Numbered {
+            table,
+            name: as_nft::shown_name(&table.name),
+            shown: None,
+        });
+        found.extend(iptables::services(&legacy.collect::<Vec<_>>()));
     }
     for table in &ruleset.tables {
         found.extend(nftables::services(table));
+        found.extend(docker::services(table));
     }
+    let mut found: Vec<Service> = found.into_iter().map(Service::finish).collect();
     found.sort_by(|a, b| {
-        (&a.name, &a.protocol, &a.family, a.source).cmp(&(
-            &b.name,
-            &b.protocol,
-            &b.family,
-            b.source,
-        ))
+        let key = |one: &Service| (one.family, one.source);
+        (&a.name, &a.protocol, key(a)).cmp(&(&b.name, &b.protocol, key(b)))
     });
     found
+}
+
+/// A table in the iptables language, and where the handles of its rules are.
+struct Numbered<'t> {
+    table: &'t Table,
+    /// As the table is shown.
+    name: Name,
+    /// Without it, handles are numbers from 1.
+    shown: Option<&'t model::Table>,
 }
 
 /// An address and a port, where there are both.

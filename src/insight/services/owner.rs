@@ -81,10 +81,12 @@ const PROGRAMS: &[(&[&str], Owner)] = &[
     ),
 ];
 
-/// Whose chain this is by its name. Names of kube-proxy's nftables mode are known by their table.
+/// Whose chain this is by its name. Names of kube-proxy's nftables mode and of Docker's are known by their
+/// tables.
 pub fn owner(table: &str, chain: &str) -> Option<Owner> {
     let by_table = match table {
-        "kube-proxy" => Some("KUBE-"),
+        super::KUBE_PROXY_TABLE => Some("KUBE-"),
+        super::DOCKER_TABLE => Some("DOCKER"),
         _ => None,
     };
     let name = by_table.unwrap_or(chain);

@@ -178,15 +178,17 @@ fn rates_are_what_was_counted_in_between() {
             Source::Kubernetes,
             name.into(),
             "tcp".into(),
-            Family::Ip,
-            name.into(),
+            (Family::Ip, &"nat".into(), &name.into()),
         );
         service.counters = counted(packets);
         service.endpoints.push(Endpoint {
             address: None,
+            share: None,
             counters: counted(there),
             rate: None,
             chain: "SEP".into(),
+            rule: None,
+            counted: Vec::new(),
         });
         service
     };

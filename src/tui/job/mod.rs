@@ -6,6 +6,7 @@
 mod find;
 pub mod flow;
 mod scan;
+pub mod services;
 mod write;
 
 pub use find::{Index, find, find_labels};
@@ -17,7 +18,7 @@ use super::request::Reply;
 use super::screen::explore::node::NodeKey;
 use super::screen::routes;
 use super::text::{Printer, Texts};
-use crate::insight::services;
+use crate::insight;
 use crate::lang::iptables::as_nft;
 use crate::model::{ElementList, Elements, Family, Name};
 use crate::session::{ChainKey, Picture};
@@ -78,8 +79,10 @@ pub enum Job {
         family: Family,
         table: Name,
     },
-    /// Names of services by their addresses.
+    /// The services that rules lead to, and their names by addresses.
     Services { picture: Arc<Picture> },
+    /// The table of services.
+    ServiceTable(services::Ask),
     /// What there is to say about the last change, where those before it are made.
     Look {
         ticket: u64,
@@ -102,6 +105,7 @@ pub enum JobKind {
     Elements,
     Look,
     Services,
+    ServiceTable,
     Flow,
 }
 
@@ -115,6 +119,7 @@ impl Job {
             Job::Elements { .. } => JobKind::Elements,
             Job::Look { .. } => JobKind::Look,
             Job::Services { .. } => JobKind::Services,
+            Job::ServiceTable(_) => JobKind::ServiceTable,
             Job::Flow { .. } => JobKind::Flow,
         }
     }
@@ -128,6 +133,8 @@ pub enum SearchPlace {
     Lines(NodeKey),
     /// A list of Routes.
     Network(routes::Item),
+    /// The table of services, which has only what fits then.
+    Services,
 }
 
 #[derive(Clone, Debug)]
@@ -149,7 +156,8 @@ pub enum Answer {
         order: Vec<u32>,
     },
     References(Arc<Incoming>),
-    Services(Arc<services::Index>),
+    Services(Arc<insight::services::Found>),
+    ServiceTable(Arc<services::View>),
     Elements(Printed),
     Looked {
         ticket: u64,
@@ -301,8 +309,13 @@ pub fn run(
             let ruleset = &picture.ruleset;
             let legacy = ruleset.legacy.iter();
             let legacy: Vec<_> = legacy.filter_map(|table| as_nft::read(table)).collect();
-            let list = services::services(ruleset, &legacy);
-            Some(Answer::Services(Arc::new(services::Index::new(&list))))
+            let list = insight::services::services(ruleset, &legacy);
+            let found = insight::services::Found::new(list);
+            Some(Answer::Services(Arc::new(found)))
+        }
+        Job::ServiceTable(ask) => {
+            let view = services::view(&ask, wanted)?;
+            Some(Answer::ServiceTable(Arc::new(view)))
         }
         Job::Flow { ticket, ask } => {
             let seen = Box::new(flow::run(&ask));

@@ -38,12 +38,21 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "- is what goes, + is what comes. A change of a rule points at it by its handle and its text: when somebody else has changed that rule meanwhile, the commit is refused.",
             "Validating has the kernel check all changes without making them; committing makes all of them or none.",
             "With a confirm window a commit is taken back when you do not keep it in time, and when this program dies. Over SSH that is the default.",
+            "Commits change what runs now. What the next boot loads is a matter of files: one key shows them, and how what runs differs, and writes them. The last commit can be undone later, too, from the journal.",
+        ],
+        Screen::Services => &[
+            "Services shows what the rules of kube-proxy and Docker lead packets to: where clients find a service, and the endpoints that one is chosen from.",
+            "Below (or beside) are its ways in, and its endpoints: share is the part of new connections that is meant to go there, got the part that went there so far.",
+            "Counters are those of the rules of nat, which see the first packet of each connection; — means that nobody counts.",
+            "Opening a line leads to its rule or chain in Explore. A packet to it, followed through the hooks on Flow, shows why an endpoint is or is not reached: the focus is on a way or on an endpoint for one to that place.",
+            "Searching leaves only the services that have the text in their name, addresses or chains.",
         ],
         Screen::Live => &[
             "Live shows packets as the kernel traces them: one line each, newest first, with the rule that decided.",
             "Watching installs a table whose owner is this program: the kernel removes it when the program ends, however it ends. Above 500 packets a second it stops by itself; write a filter.",
             "Unseen: the trace ends and no rule was the reason; routing or a check between the hooks took the packet.",
             "Open a packet for its path, chain by chain; from a rule there, one key leads to it in Explore.",
+            "Another key puts the packet on the diagram of Flow, where what the kernel did is held against what was predicted.",
         ],
     }
 }
@@ -82,6 +91,14 @@ fn layers(screen: Screen) -> &'static [Layer] {
         ],
         Screen::Live => &[
             Layer::Live,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+            Layer::Prompt,
+        ],
+        Screen::Services => &[
+            Layer::Services,
             Layer::List,
             Layer::Global,
             Layer::Always,

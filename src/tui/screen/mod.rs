@@ -5,3 +5,4 @@ pub mod explore;
 pub mod flow;
 pub mod live;
 pub mod routes;
+pub mod services;

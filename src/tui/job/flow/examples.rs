@@ -105,6 +105,20 @@ fn words(question: &Question) -> String {
     )
 }
 
+/// Somebody who sends packets here from elsewhere: the device they arrive on, the sender, and this machine's address
+/// there.
+pub fn arriving(network: &Network, ipv4: bool) -> Option<(&Link, IpAddr, IpAddr)> {
+    let mut links: Vec<&Link> = outside(network).collect();
+    // The world is behind a device of its own; bridges and the like lead to what runs here.
+    let inner = |link: &&Link| link.kind.is_some() && link.kind.as_deref() != Some("bond");
+    links.sort_by_key(|link| (inner(link), link.master.is_some()));
+    links.into_iter().find_map(|link| {
+        let own = addresses(network, link);
+        let own = own.into_iter().find(|own| own.is_ipv4() == ipv4)?;
+        Some((link, neighbour(network, link, own)?, own))
+    })
+}
+
 /// Devices that packets from elsewhere arrive on.
 fn outside(network: &Network) -> impl Iterator<Item = &Link> {
     network
@@ -115,6 +129,11 @@ fn outside(network: &Network) -> impl Iterator<Item = &Link> {
 
 /// An address of the device that others can reach.
 fn own_address(network: &Network, link: &Link) -> Option<IpAddr> {
+    addresses(network, link).first().copied()
+}
+
+/// The addresses of the device that others can reach, IPv4 first.
+fn addresses(network: &Network, link: &Link) -> Vec<IpAddr> {
     let mut all: Vec<IpAddr> = network
         .addresses_of(link.index)
         .map(|own| own.local.address)
@@ -127,7 +146,7 @@ fn own_address(network: &Network, link: &Link) -> Option<IpAddr> {
         })
         .collect();
     all.sort_by_key(IpAddr::is_ipv6);
-    all.first().copied()
+    all
 }
 
 /// Somebody on the device's network: a neighbour that is known, else the address after its own.

@@ -4,7 +4,7 @@
 //! packets worth asking about.
 
 mod diagram;
-mod examples;
+pub mod examples;
 mod path;
 mod real;
 mod reasons;

@@ -29,6 +29,10 @@ pub fn render(
     let ruleset = &picture.ruleset;
     let title = match state.explore.content(ruleset) {
         Content::Rules(..) => match state.explore.rule(ruleset) {
+            // Rules of legacy tables have no handles.
+            Some((table, _, place, _)) if ruleset.is_legacy(table.family, &table.name) => {
+                format!("Rule {}", place + 1)
+            }
             Some((_, _, place, rule)) => format!("Rule {}, handle {}", place + 1, rule.handle),
             None if super::edit::new_rule(state).is_some() => {
                 "New rule, not in the kernel yet".into()

@@ -16,7 +16,7 @@ pub mod pick;
 pub mod pointer;
 pub mod render;
 mod rules;
-pub mod services;
+mod services;
 pub mod symbols;
 pub mod tree;
 pub mod tree_pane;
@@ -92,8 +92,6 @@ pub struct Explore {
     pub nft_syntax: bool,
     /// The rule that is being moved to another chain.
     pub picked: Option<pick::Picked>,
-    /// Names of services by their addresses.
-    pub services: services::Services,
     /// A person has chosen where to be; new pictures do not choose any more.
     pub touched: bool,
 }

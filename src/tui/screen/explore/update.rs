@@ -75,7 +75,6 @@ pub fn pictured(state: &mut State, previous: Option<&Picture>, effects: &mut Vec
     prepare(state, &ruleset, effects);
     show_chain(state, &ruleset, effects);
     ask_references(state, &ruleset, effects);
-    super::services::ask(state, &ruleset, effects);
     settle(state);
 }
 
@@ -210,8 +209,8 @@ fn prepare(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
 
 /// Tell the session what is on the screen.
 fn show_chain(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
-    // Flow says itself what it shows.
-    if state.screen == crate::tui::app::Screen::Flow {
+    // These say themselves what they show.
+    if matches!(state.screen, Screen::Flow | Screen::Services) {
         return;
     }
     let shown: Vec<ChainKey> = match state.explore.content(ruleset) {
@@ -454,9 +453,14 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Syntax => state.explore.nft_syntax = !state.explore.nft_syntax,
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
-            if let Some((_, _, _, rule)) = state.explore.rule(&ruleset) {
+            if let Some((table, _, _, rule)) = state.explore.rule(&ruleset) {
                 let handle = rule.handle.to_string();
-                state.notify(Level::Info, format!("copied handle {handle}"));
+                // Rules of legacy tables have no handles; commands name them by their numbers.
+                let what = match ruleset.is_legacy(table.family, &table.name) {
+                    true => "number",
+                    false => "handle",
+                };
+                state.notify(Level::Info, format!("copied {what} {handle}"));
                 effects.push(Effect::Copy(handle));
             }
         }
