@@ -3,6 +3,7 @@
 //! The widget walks everything it is given on every frame, so it is given the window and what is above
 //! it; a tree of 30,000 open chains costs as much as one of 30.
 
+use super::edit_tree::{self, Fate};
 use super::node::{Item, Node};
 use super::symbols;
 use super::tree::Row;
@@ -16,6 +17,7 @@ use crate::tui::{human, owner};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::StatefulWidget;
 use tui_tree_widget::{Tree as TreeWidget, TreeItem, TreeState};
@@ -171,6 +173,21 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
         (Item::Bucket(_), _) => ("", String::new(), Meaning::Dim),
     };
     let mut tail = tail(theme, item, &row.node, state);
+    let (name, fate) = match item {
+        Item::Chain(table, chain) => match edit_tree::fate(state, table, chain) {
+            Some(Fate::Renamed(new)) => (format!("{name} → {new}"), Some(Meaning::Warning)),
+            Some(Fate::Gone) => (name, Some(Meaning::Drop)),
+            None => (name, None),
+        },
+        _ => (name, None),
+    };
+    if let Item::Table(table) = item {
+        let new = edit_tree::new_chains(state, table);
+        if !new.is_empty() {
+            let text = elide(&format!(" + {}", new.join(", ")), room / 2);
+            tail.push(Span::styled(text, theme.ink(Meaning::Good)));
+        }
+    }
     let pending = edit::pending(state, item);
     if pending > 0 {
         let style = theme.ink(Meaning::Warning);
@@ -187,7 +204,16 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
     let name_room = room.saturating_sub(width(lead) + tail_columns + gap + 1);
     let name = elide(&name, name_room);
     let fill = room.saturating_sub(width(lead) + width(&name) + tail_columns + 1);
-    let style = theme.style(meaning);
+    let style = match fate {
+        None => theme.style(meaning),
+        Some(Meaning::Drop) => theme.ink(Meaning::Drop).add_modifier(Modifier::CROSSED_OUT),
+        Some(fate) => theme.ink(fate),
+    };
+    let lead = match fate {
+        None => lead,
+        Some(Meaning::Drop) => "- ",
+        Some(_) => "~ ",
+    };
     let mut spans = vec![Span::styled(lead, style)];
     let query = match &state.search.place {
         Some(crate::tui::job::SearchPlace::Tree) => state.search.query.as_str(),
