@@ -431,6 +431,7 @@ fn label(state: &State, action: Action) -> &'static str {
         Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
         Action::Accept if state.flow.is_editing(state.screen) => "follow",
         Action::Back if state.screen == Screen::Flow => "new",
+        Action::Predict if state.screen == Screen::Services => "packet",
         _ => action.row().label,
     }
 }

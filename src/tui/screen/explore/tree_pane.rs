@@ -173,13 +173,9 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
         (Item::Bucket(_), _) => ("", String::new(), Meaning::Dim),
     };
     let mut tail = tail(theme, item, &row.node, state);
-    let (name, fate) = match item {
-        Item::Chain(table, chain) => match edit_tree::fate(state, table, chain) {
-            Some(Fate::Renamed(new)) => (format!("{name} → {new}"), Some(Meaning::Warning)),
-            Some(Fate::Gone) => (name, Some(Meaning::Drop)),
-            None => (name, None),
-        },
-        _ => (name, None),
+    let fate = match item {
+        Item::Chain(table, chain) => edit_tree::fate(state, table, chain),
+        _ => None,
     };
     if let Item::Table(table) = item {
         let new = edit_tree::new_chains(state, table);
@@ -202,17 +198,24 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
     let tail_columns = tail_width(&tail);
     let gap = usize::from(tail_columns > 0);
     let name_room = room.saturating_sub(width(lead) + tail_columns + gap + 1);
+    let name = match &fate {
+        Some(Fate::Renamed(new)) => {
+            let both = format!("{name} → {new}");
+            // The new name says more than two halves.
+            let fits = width(&both) <= name_room;
+            if fits { both } else { format!("→ {new}") }
+        }
+        _ => name,
+    };
     let name = elide(&name, name_room);
     let fill = room.saturating_sub(width(lead) + width(&name) + tail_columns + 1);
-    let style = match fate {
-        None => theme.style(meaning),
-        Some(Meaning::Drop) => theme.ink(Meaning::Drop).add_modifier(Modifier::CROSSED_OUT),
-        Some(fate) => theme.ink(fate),
-    };
-    let lead = match fate {
-        None => lead,
-        Some(Meaning::Drop) => "- ",
-        Some(_) => "~ ",
+    let (lead, style) = match fate {
+        None => (lead, theme.style(meaning)),
+        Some(Fate::Gone) => {
+            let style = theme.ink(Meaning::Drop);
+            ("- ", style.add_modifier(Modifier::CROSSED_OUT))
+        }
+        Some(Fate::Renamed(_)) => ("~ ", theme.ink(Meaning::Warning)),
     };
     let mut spans = vec![Span::styled(lead, style)];
     let query = match &state.search.place {
