@@ -272,3 +272,163 @@ fn both_backends_are_committed_together_and_taken_back() {
         pty.write("q");
     });
 }
+
+/// Go to a node of the tree by its name.
+fn select(pty: &mut Pty, name: &str, title: &str) {
+    pty.write("/");
+    pty.write(name);
+    pty.wait_text("1 match");
+    pty.write("\r");
+    pty.wait_text(title);
+}
+
+#[test]
+fn chains_of_legacy_tables_come_go_and_get_other_names() {
+    in_namespace("legacy-chains", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        run("iptables-legacy", &LEGACY);
+        run(
+            "iptables-legacy",
+            &["-N unused", "-N empty", "-A OUTPUT -j empty"],
+        );
+        let before = saved("iptables-legacy-save", "filter");
+        let mut pty = start(&directory, "-i lo -j ACCEPT");
+        pty.write("\x1b[D");
+        // A new one; names that are taken or cannot be are refused as they are written.
+        pty.write("a");
+        pty.wait_text("iptables-legacy -t filter -N");
+        pty.write("extra");
+        pty.wait_text("there is a chain extra already");
+        pty.write("\x15a b");
+        pty.wait_text("a chain's name is one word");
+        write(&mut pty, "web", 1);
+        pty.wait_text("+ web");
+        // Chains that hold rules, or that rules lead to, stay.
+        select(&mut pty, "extra", "filter (legacy) › extra");
+        pty.write("d");
+        pty.wait_text("chain extra holds 1 rule");
+        select(&mut pty, "empty", "filter (legacy) › empty");
+        pty.write("d");
+        pty.wait_text("rule 1 of OUTPUT goes to empty");
+        select(&mut pty, "unused", "filter (legacy) › unused");
+        pty.write("d");
+        pty.wait_text("± 2 pending");
+        // Another name, taken back and made again.
+        select(&mut pty, "extra", "filter (legacy) › extra");
+        pty.write("e");
+        pty.wait_text("-E extra");
+        write(&mut pty, "more", 3);
+        pty.wait_text("extra → more");
+        pty.write("u");
+        pty.wait_text("± 2 pending");
+        pty.write("U");
+        pty.wait_text("± 3 pending");
+        assert_eq!(saved("iptables-legacy-save", "filter"), before);
+        commit(&mut pty, "3 changes");
+        let made = saved("iptables-legacy-save", "filter");
+        // What iptables makes of it, word for word.
+        let undo = ["-E more extra", "-X web", "-N unused"];
+        run("iptables-legacy", &undo);
+        assert_eq!(saved("iptables-legacy-save", "filter"), before);
+        run("iptables-legacy", &["-N web", "-X unused", "-E extra more"]);
+        assert_eq!(saved("iptables-legacy-save", "filter"), made);
+        assert!(made.contains("-A INPUT -j more"), "{made}");
+        pty.wait_text("R takes the last one back");
+        pty.write("R");
+        pty.wait_text("Take it back?");
+        pty.write("\r");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(saved("iptables-legacy-save", "filter"), before);
+        // Somebody puts a rule into the chain that is about to go.
+        pty.write("1");
+        select(&mut pty, "unused", "filter (legacy) › unused");
+        pty.write("d");
+        pty.wait_text("± 1 pending");
+        run("iptables-legacy", &["-A unused -j ACCEPT"]);
+        let now = saved("iptables-legacy-save", "filter");
+        pty.write("3c");
+        pty.wait_text("Commit?");
+        pty.write("\r");
+        pty.wait_text("nothing was changed");
+        assert_eq!(saved("iptables-legacy-save", "filter"), now);
+        pty.write("q");
+    });
+}
+
+#[test]
+fn chains_of_iptables_nft_come_go_and_get_other_names() {
+    in_namespace("iptables-nft-chains", || {
+        let directory = tempfile::tempdir().expect("a directory");
+        let there = ["-N extra", "-N unused", "-A INPUT -i lo -j extra"];
+        run("iptables-nft", &there);
+        let before = saved("iptables-nft-save", "filter");
+        let mut pty = start(&directory, "-i lo -j extra");
+        pty.write("\x1b[D");
+        pty.write("a");
+        pty.wait_text("add chain ip filter");
+        pty.write("web");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("+ web");
+        select(&mut pty, "unused", "ip filter › unused");
+        pty.write("d");
+        pty.wait_text("± 2 pending");
+        select(&mut pty, "extra", "ip filter › extra");
+        pty.write("e");
+        pty.wait_text("rename chain ip filter extra");
+        pty.write("more");
+        pty.wait_text("well-formed");
+        pty.write("\r");
+        pty.wait_text("extra → more");
+        assert_eq!(saved("iptables-nft-save", "filter"), before);
+        commit(&mut pty, "3 changes");
+        let made = saved("iptables-nft-save", "filter");
+        let wanted = before
+            .replace(":extra", ":more")
+            .replace(":unused -", ":web -")
+            .replace("-j extra", "-j more");
+        assert_eq!(made, wanted);
+        pty.wait_text("R takes the last one back");
+        pty.write("R");
+        pty.wait_text("Take it back?");
+        pty.write("\r");
+        pty.wait_text("the commit was taken back");
+        assert_eq!(saved("iptables-nft-save", "filter"), before);
+        pty.write("q");
+    });
+}
+
+#[test]
+fn renaming_takes_the_jumps_along_and_what_is_used_stays() {
+    in_namespace("legacy-rename", || {
+        run("iptables-legacy", &["-N a", "-A INPUT -j a", "-N b"]);
+        let apply = |text: &str| {
+            let arguments = [
+                "apply",
+                "--backend",
+                "legacy",
+                "--format",
+                "iptables",
+                "-e",
+                text,
+            ];
+            let done = common::run(BINARY, &arguments, "");
+            let told = String::from_utf8_lossy(&done.stderr).into_owned();
+            (done.status.success(), told)
+        };
+        let (done, told) = apply("iptables -X a");
+        assert!(
+            !done && told.contains("chain `INPUT` still goes to `a`"),
+            "{told}"
+        );
+        let (done, told) = apply("iptables -E a b");
+        assert!(!done && told.contains("chain `b` exists"), "{told}");
+        let (done, told) = apply("iptables -E a c");
+        assert!(done, "{told}");
+        let now = saved("iptables-legacy-save", "filter");
+        assert!(
+            now.contains("-A INPUT -j c") && now.contains(":c -"),
+            "{now}"
+        );
+    });
+}

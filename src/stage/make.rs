@@ -24,7 +24,8 @@ pub struct Maker {
     pub commands: Vec<Command>,
     ids: u32,
     /// Chains that this transaction renames: (name in the end, name until then). The kernel knows a chain by its old
-    /// name for the whole transaction.
+    /// name for the whole transaction. For a table that is made anew, whose chains have their names of the end at
+    /// once, the other way round.
     pub old_names: HashMap<Name, Name>,
 }
 

@@ -312,6 +312,9 @@ fn search_line(state: &State, frame: &mut Frame<'_>, area: Rect) {
         width: line_width,
         ..area
     };
+    // Where there is little room, it covers tabs.
+    frame.render_widget(Clear, line);
+    frame.render_widget(Block::new().style(theme.style(Meaning::Text)), line);
     let count = match &state.search.hits {
         Some(hits) => human::plural(hits.len(), "match", "matches"),
         None if state.search.query.is_empty() => String::new(),
@@ -428,6 +431,7 @@ fn label(state: &State, action: Action) -> &'static str {
         Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
         Action::Accept if state.flow.is_editing(state.screen) => "follow",
         Action::Back if state.screen == Screen::Flow => "new",
+        Action::Predict if state.screen == Screen::Services => "packet",
         _ => action.row().label,
     }
 }

@@ -78,6 +78,22 @@ pub struct Rule {
     pub counters: Counter,
 }
 
+impl Rule {
+    /// Whether it sends packets to that chain.
+    pub fn goes_to(&self, chain: &str) -> bool {
+        matches!(&self.target, Target::Jump(to) | Target::Goto(to) if &**to == chain)
+    }
+
+    /// The chain that it may go to is called otherwise now.
+    pub fn lead_to(&mut self, from: &str, to: &str) {
+        if let Target::Jump(own) | Target::Goto(own) = &mut self.target
+            && &**own == from
+        {
+            *own = to.into();
+        }
+    }
+}
+
 /// A chain of one table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain {

@@ -1,6 +1,8 @@
 //! Changes of legacy tables among the others. The kernel replaces such a table as a whole: the changes are made in a
 //! table as it is now, and what comes out takes its place. [`applied`] is pure.
 
+mod chains;
+
 use super::iptables::{jump, of_change, rule};
 use super::verify::{another, gone};
 use super::{Problem, Wrong};
@@ -210,6 +212,9 @@ impl Work<'_> {
                 }
                 Ok(())
             }
+            Edit::MakeChain { text, .. } => self.make_chain(change, edit, text),
+            Edit::RenameChain { chain, text } => self.rename_chain(change, edit, chain, text),
+            Edit::DeleteChain { chain } => self.delete_chain(change, edit, chain),
             _ => Ok(()),
         }
     }

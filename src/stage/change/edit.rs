@@ -97,6 +97,20 @@ pub enum Edit {
         from: Policy,
         to: Policy,
     },
+    /// A user chain of a legacy table; the text is its name.
+    MakeChain {
+        /// Without a name.
+        table: Place,
+        text: String,
+    },
+    /// The text is its new name.
+    RenameChain {
+        chain: Place,
+        text: String,
+    },
+    DeleteChain {
+        chain: Place,
+    },
     AddElement {
         set: Place,
         text: String,
@@ -190,6 +204,10 @@ impl Edit {
             }
             Edit::AddElement { set, .. } => format!("add element {} {{ ", set.words()),
             Edit::DeleteElement { set, .. } => format!("delete element {} {{ ", set.words()),
+            // Only legacy tables have these: elsewhere they are commands of the language.
+            Edit::MakeChain { .. } | Edit::RenameChain { .. } | Edit::DeleteChain { .. } => {
+                String::new()
+            }
             Edit::Command { .. } | Edit::Route { .. } => String::new(),
         }
     }
@@ -209,6 +227,9 @@ impl Edit {
             Edit::SetPolicy { to, .. } => {
                 format!("{} {}", command("-P"), policy_word(*to).to_uppercase())
             }
+            Edit::MakeChain { .. } => command("-N"),
+            Edit::RenameChain { .. } => format!("{} ", command("-E")),
+            Edit::DeleteChain { .. } => command("-X"),
             _ => return None,
         })
     }
@@ -218,12 +239,14 @@ impl Edit {
         match self {
             Edit::AddRule { text, .. }
             | Edit::ReplaceRule { text, .. }
+            | Edit::MakeChain { text, .. }
+            | Edit::RenameChain { text, .. }
             | Edit::AddElement { text, .. }
             | Edit::DeleteElement { text, .. }
             | Edit::Command { text }
             | Edit::Route { text } => text,
             Edit::MoveRule { rule, .. } => &rule.text,
-            Edit::DeleteRule { .. } | Edit::SetPolicy { .. } => "",
+            Edit::DeleteRule { .. } | Edit::SetPolicy { .. } | Edit::DeleteChain { .. } => "",
         }
     }
 
@@ -233,11 +256,16 @@ impl Edit {
         match &mut edit {
             Edit::AddRule { text, .. }
             | Edit::ReplaceRule { text, .. }
+            | Edit::MakeChain { text, .. }
+            | Edit::RenameChain { text, .. }
             | Edit::AddElement { text, .. }
             | Edit::DeleteElement { text, .. }
             | Edit::Command { text }
             | Edit::Route { text } => new.clone_into(text),
-            Edit::MoveRule { .. } | Edit::DeleteRule { .. } | Edit::SetPolicy { .. } => {}
+            Edit::MoveRule { .. }
+            | Edit::DeleteRule { .. }
+            | Edit::SetPolicy { .. }
+            | Edit::DeleteChain { .. } => {}
         }
         edit
     }
@@ -356,7 +384,10 @@ impl Edit {
             Edit::ReplaceRule { rule, .. }
             | Edit::MoveRule { rule, .. }
             | Edit::DeleteRule { rule } => Some(&rule.chain),
-            Edit::SetPolicy { chain, .. } => Some(chain),
+            Edit::SetPolicy { chain, .. }
+            | Edit::RenameChain { chain, .. }
+            | Edit::DeleteChain { chain } => Some(chain),
+            Edit::MakeChain { table, .. } => Some(table),
             Edit::AddElement { set, .. } | Edit::DeleteElement { set, .. } => Some(set),
             Edit::Command { .. } | Edit::Route { .. } => None,
         }
@@ -368,6 +399,9 @@ impl Edit {
             Edit::ReplaceRule { rule, .. } | Edit::DeleteRule { rule } => Some(rule.text.clone()),
             Edit::SetPolicy { from, .. } => Some(format!("policy {}", policy_word(*from))),
             Edit::DeleteElement { text, .. } => Some(text.clone()),
+            Edit::RenameChain { chain, .. } | Edit::DeleteChain { chain } => {
+                Some(format!("chain {}", chain.name))
+            }
             _ => None,
         }
     }
@@ -382,7 +416,10 @@ impl Edit {
             | Edit::Route { text } => Some(text.clone()),
             Edit::SetPolicy { to, .. } => Some(format!("policy {}", policy_word(*to))),
             Edit::MoveRule { rule, .. } => Some(rule.text.clone()),
-            Edit::DeleteRule { .. } | Edit::DeleteElement { .. } => None,
+            Edit::MakeChain { text, .. } | Edit::RenameChain { text, .. } => {
+                Some(format!("chain {text}"))
+            }
+            Edit::DeleteRule { .. } | Edit::DeleteElement { .. } | Edit::DeleteChain { .. } => None,
         }
     }
 
@@ -413,6 +450,11 @@ impl Edit {
             }
             Edit::DeleteRule { rule } => format!("{place}: delete rule #{}", rule.handle),
             Edit::SetPolicy { .. } => format!("{place}: policy"),
+            Edit::MakeChain { table, .. } => {
+                format!("{} {}: new chain", table.family, table.table)
+            }
+            Edit::RenameChain { .. } => format!("{place}: another name"),
+            Edit::DeleteChain { .. } => format!("{place}: delete this chain"),
             Edit::AddElement { .. } => format!("{place}: new element"),
             Edit::DeleteElement { .. } => format!("{place}: delete element"),
             Edit::Command { .. } => "command".into(),

@@ -202,6 +202,12 @@ pub fn emit(maker: &mut Maker, plan: &TablePlan, (want, is): (&Table, &Table), e
             ..shell(is)
         };
         maker.table(&table, Make::Create);
+        // What stays of the rules names chains as they are called now; the new table has them by their other names.
+        for chain in &plan.chains {
+            if let Some((_, from)) = &chain.renamed {
+                maker.old_names.insert(from.clone(), chain.name.clone());
+            }
+        }
     } else {
         for chain in &plan.chains {
             if let Some((_, from)) = &chain.renamed

@@ -44,7 +44,7 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "Services shows what the rules of kube-proxy and Docker lead packets to: where clients find a service, and the endpoints that one is chosen from.",
             "Below (or beside) are its ways in, and its endpoints: share is the part of new connections that is meant to go there, got the part that went there so far.",
             "Counters are those of the rules of nat, which see the first packet of each connection; — means that nobody counts.",
-            "Opening a line leads to its rule or chain in Explore. A packet to it, followed through the hooks on Flow, shows why an endpoint is or is not reached: the focus is on a way or on an endpoint for one to that place.",
+            "Opening a line leads to its rule or chain in Explore. A packet to the service, followed through the hooks on Flow, shows why an endpoint is or is not reached; with the cursor on a way or an endpoint it goes there.",
             "Searching leaves only the services that have the text in their name, addresses or chains.",
         ],
         Screen::Live => &[

@@ -14,7 +14,7 @@ use crate::model::expression::Counter;
 use crate::model::names::Names;
 use crate::model::xtables::rule::LegacyVerdict;
 
-pub use rule::rule;
+pub use rule::{chain_name, rule};
 
 /// What is wrong, and the bytes of the text that are.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -427,10 +427,26 @@ fn act(table: &mut Table, action: &Action) -> Result<(), String> {
             if chain.policy.is_some() || !chain.rules.is_empty() {
                 return Err(format!("chain `{name}` is not an empty user chain"));
             }
+            let leads = |chain: &&Chain| chain.rules.iter().any(|rule| rule.goes_to(name));
+            if let Some(from) = table.chains.iter().find(leads) {
+                return Err(format!("chain `{}` still goes to `{name}`", from.name));
+            }
             table.chains.retain(|chain| &*chain.name != name.as_str());
         }
         Action::DeleteChain(None) => table.chains.retain(|chain| chain.policy.is_some()),
-        Action::Rename { from, to } => find(table, from)?.name = to.as_str().into(),
+        Action::Rename { from, to } => {
+            if find(table, to).is_ok() {
+                return Err(format!("chain `{to}` exists"));
+            }
+            let chain = find(table, from)?;
+            if chain.policy.is_some() {
+                return Err(format!("chain `{from}` is a built-in chain"));
+            }
+            chain.name = to.as_str().into();
+            for rule in table.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+                rule.lead_to(from, to);
+            }
+        }
         Action::Zero(name) => {
             let all = table.chains.iter_mut();
             for chain in all.filter(|chain| name.as_deref().is_none_or(|name| name == &*chain.name))

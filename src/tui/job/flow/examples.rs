@@ -39,7 +39,7 @@ pub fn find(simulator: &Simulator<'_>, flows: &[Flow]) -> Vec<(String, Question)
         let Some(own) = own_address(network, link) else {
             continue;
         };
-        let Some(source) = neighbour(network, link, own) else {
+        let Some(source) = neighbour(network, link, own, &[]) else {
             continue;
         };
         let ssh = Question {
@@ -68,7 +68,7 @@ pub fn find(simulator: &Simulator<'_>, flows: &[Flow]) -> Vec<(String, Question)
         let through = others
             .filter_map(|other| Some((other, own_address(network, other)?)))
             .find(|(_, address)| address.is_ipv4() == own.is_ipv4())
-            .and_then(|(other, address)| Some((other, neighbour(network, other, address)?)));
+            .and_then(|(other, address)| Some((other, neighbour(network, other, address, &[])?)));
         if let Some((other, address)) = through {
             let web = Question {
                 dst: Some(address),
@@ -105,9 +105,13 @@ fn words(question: &Question) -> String {
     )
 }
 
-/// Somebody who sends packets here from elsewhere: the device they arrive on, the sender, and this machine's address
-/// there.
-pub fn arriving(network: &Network, ipv4: bool) -> Option<(&Link, IpAddr, IpAddr)> {
+/// Somebody who sends packets here from elsewhere, and is none of `others`: the device they arrive on, the sender, and
+/// this machine's address there.
+pub fn arriving<'n>(
+    network: &'n Network,
+    ipv4: bool,
+    others: &[IpAddr],
+) -> Option<(&'n Link, IpAddr, IpAddr)> {
     let mut links: Vec<&Link> = outside(network).collect();
     // The world is behind a device of its own; bridges and the like lead to what runs here.
     let inner = |link: &&Link| link.kind.is_some() && link.kind.as_deref() != Some("bond");
@@ -115,7 +119,7 @@ pub fn arriving(network: &Network, ipv4: bool) -> Option<(&Link, IpAddr, IpAddr)
     links.into_iter().find_map(|link| {
         let own = addresses(network, link);
         let own = own.into_iter().find(|own| own.is_ipv4() == ipv4)?;
-        Some((link, neighbour(network, link, own)?, own))
+        Some((link, neighbour(network, link, own, others)?, own))
     })
 }
 
@@ -150,13 +154,14 @@ fn addresses(network: &Network, link: &Link) -> Vec<IpAddr> {
 }
 
 /// Somebody on the device's network: a neighbour that is known, else the address after its own.
-fn neighbour(network: &Network, link: &Link, own: IpAddr) -> Option<IpAddr> {
+fn neighbour(network: &Network, link: &Link, own: IpAddr, others: &[IpAddr]) -> Option<IpAddr> {
     let known = network
         .neighbours
         .iter()
         .filter(|one| one.index == link.index)
         .filter_map(|one| one.address)
-        .find(|address| address.is_ipv4() == own.is_ipv4() && !address.is_multicast());
+        .filter(|address| address.is_ipv4() == own.is_ipv4() && !address.is_multicast())
+        .find(|address| !others.contains(address));
     known.or(match own {
         IpAddr::V4(own) => {
             let bits = u32::from(own);

@@ -196,6 +196,7 @@ fn said(state: &State, editor: &Editor, columns: usize) -> Vec<Vec<Span<'static>
                 "one or more elements, separated by commas"
             }
             Edit::Command { .. } => "such as: add chain ip filter extra",
+            Edit::MakeChain { .. } | Edit::RenameChain { .. } => "a name of at most 28 bytes",
             Edit::Route { .. } => "such as: route add 192.0.2.0/24 via 198.51.100.1 dev eth0",
             _ if editor.language == Language::Nft => "such as: tcp dport 22 ct state new accept",
             _ => "such as: -p tcp --dport 22 -m conntrack --ctstate NEW -j ACCEPT",

@@ -220,8 +220,8 @@ fn nothing(state: &State, frame: &mut Frame<'_>, area: Rect) {
         lines.push("Nothing can be changed here: this is a snapshot, or hookscope was started with --read-only.".into());
     } else {
         lines.push(format!(
-            "On Explore, with a rule selected: {} edits it, {} deletes it, {} and {} add one after and before it, {} turns the policy of its chain. On elements of a set {} and {} work the same way.",
-            press(Action::Edit), press(Action::Delete), press(Action::AddAfter), press(Action::AddBefore), press(Action::TurnPolicy), press(Action::AddAfter), press(Action::Delete),
+            "On Explore, with a rule selected: {} edits it, {} deletes it, {} and {} add one after and before it, {} turns the policy of its chain. On elements of a set {} and {} work the same way; in the tree they and {} make, delete and rename chains.",
+            press(Action::Edit), press(Action::Delete), press(Action::AddAfter), press(Action::AddBefore), press(Action::TurnPolicy), press(Action::AddAfter), press(Action::Delete), press(Action::Edit),
         ));
         lines.push(String::new());
         lines.push(format!(

@@ -77,6 +77,7 @@ fn has_text(edit: &Edit) -> bool {
         Edit::DeleteRule { .. }
             | Edit::MoveRule { .. }
             | Edit::SetPolicy { .. }
+            | Edit::DeleteChain { .. }
             | Edit::DeleteElement { .. }
     )
 }
@@ -291,6 +292,7 @@ pub fn written(state: &mut State, edit: Edit, id: Option<u64>, text: &str) {
     // Back to what the kernel has: there is nothing to change.
     let nothing = match &edit {
         Edit::ReplaceRule { rule, .. } => rule.text == text,
+        Edit::RenameChain { chain, .. } => text.is_empty() || *chain.name == *text,
         _ => text.is_empty(),
     };
     match (id, nothing) {

@@ -3,6 +3,7 @@
 //! The widget walks everything it is given on every frame, so it is given the window and what is above
 //! it; a tree of 30,000 open chains costs as much as one of 30.
 
+use super::edit_tree::{self, Fate};
 use super::node::{Item, Node};
 use super::symbols;
 use super::tree::Row;
@@ -16,6 +17,7 @@ use crate::tui::{human, owner};
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::StatefulWidget;
 use tui_tree_widget::{Tree as TreeWidget, TreeItem, TreeState};
@@ -171,6 +173,17 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
         (Item::Bucket(_), _) => ("", String::new(), Meaning::Dim),
     };
     let mut tail = tail(theme, item, &row.node, state);
+    let fate = match item {
+        Item::Chain(table, chain) => edit_tree::fate(state, table, chain),
+        _ => None,
+    };
+    if let Item::Table(table) = item {
+        let new = edit_tree::new_chains(state, table);
+        if !new.is_empty() {
+            let text = elide(&format!(" + {}", new.join(", ")), room / 2);
+            tail.push(Span::styled(text, theme.ink(Meaning::Good)));
+        }
+    }
     let pending = edit::pending(state, item);
     if pending > 0 {
         let style = theme.ink(Meaning::Warning);
@@ -185,9 +198,25 @@ fn label(state: &State, ruleset: &Ruleset, row: &Row, room: usize) -> Line<'stat
     let tail_columns = tail_width(&tail);
     let gap = usize::from(tail_columns > 0);
     let name_room = room.saturating_sub(width(lead) + tail_columns + gap + 1);
+    let name = match &fate {
+        Some(Fate::Renamed(new)) => {
+            let both = format!("{name} → {new}");
+            // The new name says more than two halves.
+            let fits = width(&both) <= name_room;
+            if fits { both } else { format!("→ {new}") }
+        }
+        _ => name,
+    };
     let name = elide(&name, name_room);
     let fill = room.saturating_sub(width(lead) + width(&name) + tail_columns + 1);
-    let style = theme.style(meaning);
+    let (lead, style) = match fate {
+        None => (lead, theme.style(meaning)),
+        Some(Fate::Gone) => {
+            let style = theme.ink(Meaning::Drop);
+            ("- ", style.add_modifier(Modifier::CROSSED_OUT))
+        }
+        Some(Fate::Renamed(_)) => ("~ ", theme.ink(Meaning::Warning)),
+    };
     let mut spans = vec![Span::styled(lead, style)];
     let query = match &state.search.place {
         Some(crate::tui::job::SearchPlace::Tree) => state.search.query.as_str(),

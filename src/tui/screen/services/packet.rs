@@ -46,7 +46,11 @@ fn protocol(word: &str) -> Option<u8> {
 fn by_way(network: &Network, service: &Service, way: &Way) -> Option<Question> {
     let ipv4 = service.family != crate::model::Family::Ip6;
     let local = way.address.is_some_and(|address| address.is_loopback());
-    let arriving = arriving(network, ipv4).filter(|_| way.kind != WayKind::Cluster && !local);
+    // A client that is an endpoint itself is a case of its own.
+    let ends = service.endpoints.iter().filter_map(|one| one.address);
+    let ends: Vec<IpAddr> = ends.map(|address| address.ip()).collect();
+    let arriving =
+        arriving(network, ipv4, &ends).filter(|_| way.kind != WayKind::Cluster && !local);
     let Some((link, client, own)) = arriving else {
         let loopback = if ipv4 {
             IpAddr::from([127, 0, 0, 1])

@@ -329,7 +329,11 @@ fn ways(state: &State, frame: &mut Frame<'_>, pane: Rect) {
         _ => Meaning::Dim,
     };
     let remark = [Span::styled(chance, theme.style(meaning))];
-    let title = format!("{}  {}", service.name, service.protocol);
+    // Names of published ports have it in them.
+    let title = match service.name.ends_with(&service.protocol) {
+        true => service.name.clone(),
+        false => format!("{}  {}", service.name, service.protocol),
+    };
     paint::title(frame, theme, pane, focused, &title, &remark);
     let chains = usize::from(pane.width).saturating_sub(67);
     let chains = if chains >= 12 { chains } else { 0 };
