@@ -13,10 +13,11 @@ use super::frame::Skb;
 use super::hash::{Map, with_room};
 use super::packet::{IPPROTO_ICMP, IPPROTO_ICMPV6, has_ports};
 use crate::model::conntrack::{Flow, Ports, ProtocolState, Tuple as ModelTuple, status};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// `struct nf_conntrack_tuple`: one direction of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuple {
     pub src: IpAddr,
     pub dst: IpAddr,
@@ -25,6 +26,29 @@ pub struct Tuple {
     pub sport: u16,
     /// Port, or type and code of ICMP.
     pub dport: u16,
+}
+
+/// In few words: a packet is looked up several times.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+            }
+            (src, dst) => {
+                for address in [src, dst] {
+                    let bits = match address {
+                        IpAddr::V4(address) => address.to_bits().into(),
+                        IpAddr::V6(address) => address.to_bits(),
+                    };
+                    state.write_u64(bits as u64);
+                    state.write_u64((bits >> 64) as u64);
+                }
+            }
+        }
+        let ports = u64::from(self.sport) << 16 | u64::from(self.dport);
+        state.write_u64(u64::from(self.proto) << 32 | ports);
+    }
 }
 
 /// ICMP types that are answered, and their answers, in the families of both.
