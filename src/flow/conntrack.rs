@@ -182,7 +182,7 @@ impl CtInfo {
 }
 
 /// An entry as the packet sees it: a copy of a known one, or a new one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub original: Tuple,
     pub reply: Tuple,
@@ -263,6 +263,13 @@ impl Entry {
         entry
     }
 
+    /// What rules can see of an ICMP flow, but for its identifier and its age.
+    fn without_id(flow: &Flow) -> Entry {
+        let mut entry = Entry::from_flow(flow, 0);
+        (entry.original.sport, entry.reply.sport, entry.timeout) = (0, 0, 0);
+        entry
+    }
+
     pub fn has(&self, flag: u32) -> bool {
         self.status & flag != 0
     }
@@ -321,13 +328,24 @@ impl<'a> Table<'a> {
         self.flows.get(place)
     }
 
-    /// The reply direction of the newest flow that fits (ids grow neither with time nor at all, timeouts do).
-    fn newest(&self, fits: impl Fn(&Flow) -> bool) -> Option<(usize, u8)> {
+    /// A flow among those of its addresses, in words.
+    pub fn words(&self, place: usize) -> String {
+        let Some(flow) = self.flows.get(place) else {
+            return "a flow".into();
+        };
+        let own = Tuple::from_model(&flow.original);
+        format!("that of {} to {}, id {}", own.src, own.dst, own.sport)
+    }
+
+    /// Flows that fit, newest first (ids grow neither with time nor at all, timeouts do).
+    fn newest_first(&self, fits: impl Fn(&Flow) -> bool) -> Vec<usize> {
         let flows = self.flows.iter().enumerate();
-        let (newest, _) = flows
+        let mut found: Vec<_> = flows
             .filter(|(_, flow)| fits(flow))
-            .max_by_key(|(_, flow)| flow.timeout.unwrap_or(0))?;
-        Some((newest, 1))
+            .map(|(place, flow)| (flow.timeout.unwrap_or(0), place))
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.into_iter().map(|(_, place)| place).collect()
     }
 
     /// Flows from this source, newest last.

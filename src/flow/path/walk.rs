@@ -406,14 +406,26 @@ impl<'s, 'a> Walk<'s, 'a> {
             return;
         }
         let sim = self.sim;
-        let tracker = Tracker {
+        let mut tracker = Tracker {
             table: &sim.flows,
             zone: self.template.take().map_or(0, |template| template.zone),
             checksum: sim.settings.ct_checksum,
             tcp_loose: sim.settings.tcp_loose,
-            any_icmp_id: self.question.frame.is_none(),
+            answers: None,
             prerouting: self.state.hook == inet::PREROUTING,
         };
+        if self.question.frame.is_none() {
+            let flows = tracker.questions(&self.skb);
+            let taken = match flows.len() {
+                0 | 1 => 0,
+                _ => self.choose(
+                    || "which tracked flow the ICMP answer belongs to: nobody said its id".into(),
+                    || flows.iter().map(|flow| sim.flows.words(*flow)).collect(),
+                    false,
+                ),
+            };
+            tracker.answers = flows.get(taken).copied();
+        }
         let tracked = match self.question.ct_state {
             Some(state) => tracker.forced(&self.skb, state),
             None => tracker.track(&self.skb),
