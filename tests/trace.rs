@@ -160,6 +160,34 @@ fn rules_routes_and_nat() {
     });
 }
 
+/// The echo of one flow is dropped, that of the other is not, and nobody said whose it is.
+#[test]
+fn an_icmp_answer_that_fits_two_flows_is_uncertain() {
+    in_namespace("an_icmp_answer_that_fits_two_flows_is_uncertain", || {
+        router();
+        nft(
+            "table ip t { chain forward { type filter hook forward priority 0; ct mark 1 drop; }; }",
+        );
+        for id in ["1", "2"] {
+            let flow = ["-I", "-p", "icmp", "-s", "10.0.1.2", "-d", "10.0.2.9"];
+            let icmp = ["--icmp-type", "8", "--icmp-code", "0", "--icmp-id", id];
+            let rest = ["-t", "300", "--mark", id];
+            output("conntrack", &[&flow[..], &icmp, &rest].concat());
+        }
+        let answer = trace("--iif wan --src 10.0.2.9 --dst 10.0.1.2 --proto icmp --icmp-type 0");
+        assert_eq!(answer["fate"], "uncertain");
+        let branches = answer["uncertain"][0]["branches"]
+            .as_array()
+            .expect("branches");
+        let mut fates: Vec<&str> = branches.iter().filter_map(|b| b["fate"].as_str()).collect();
+        fates.sort_unstable();
+        assert_eq!(fates, ["dropped", "forwarded"]);
+        nft("flush ruleset");
+        let answer = trace("--iif wan --src 10.0.2.9 --dst 10.0.1.2 --proto icmp --icmp-type 0");
+        assert_eq!(answer["fate"], "forwarded");
+    });
+}
+
 #[test]
 fn what_is_no_rule() {
     in_namespace("what_is_no_rule", || {

@@ -13,10 +13,11 @@ use super::frame::Skb;
 use super::hash::{Map, with_room};
 use super::packet::{IPPROTO_ICMP, IPPROTO_ICMPV6, has_ports};
 use crate::model::conntrack::{Flow, Ports, ProtocolState, Tuple as ModelTuple, status};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// `struct nf_conntrack_tuple`: one direction of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuple {
     pub src: IpAddr,
     pub dst: IpAddr,
@@ -25,6 +26,29 @@ pub struct Tuple {
     pub sport: u16,
     /// Port, or type and code of ICMP.
     pub dport: u16,
+}
+
+/// In few words: a packet is looked up several times.
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                state.write_u64(u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits()));
+            }
+            (src, dst) => {
+                for address in [src, dst] {
+                    let bits = match address {
+                        IpAddr::V4(address) => address.to_bits().into(),
+                        IpAddr::V6(address) => address.to_bits(),
+                    };
+                    state.write_u64(bits as u64);
+                    state.write_u64((bits >> 64) as u64);
+                }
+            }
+        }
+        let ports = u64::from(self.sport) << 16 | u64::from(self.dport);
+        state.write_u64(u64::from(self.proto) << 32 | ports);
+    }
 }
 
 /// ICMP types that are answered, and their answers, in the families of both.
@@ -158,7 +182,7 @@ impl CtInfo {
 }
 
 /// An entry as the packet sees it: a copy of a known one, or a new one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     pub original: Tuple,
     pub reply: Tuple,
@@ -239,6 +263,13 @@ impl Entry {
         entry
     }
 
+    /// What rules can see of an ICMP flow, but for its identifier and its age.
+    fn without_id(flow: &Flow) -> Entry {
+        let mut entry = Entry::from_flow(flow, 0);
+        (entry.original.sport, entry.reply.sport, entry.timeout) = (0, 0, 0);
+        entry
+    }
+
     pub fn has(&self, flag: u32) -> bool {
         self.status & flag != 0
     }
@@ -297,13 +328,24 @@ impl<'a> Table<'a> {
         self.flows.get(place)
     }
 
-    /// The reply direction of the newest flow that fits (ids grow neither with time nor at all, timeouts do).
-    fn newest(&self, fits: impl Fn(&Flow) -> bool) -> Option<(usize, u8)> {
+    /// A flow among those of its addresses, in words.
+    pub fn words(&self, place: usize) -> String {
+        let Some(flow) = self.flows.get(place) else {
+            return "a flow".into();
+        };
+        let own = Tuple::from_model(&flow.original);
+        format!("that of {} to {}, id {}", own.src, own.dst, own.sport)
+    }
+
+    /// Flows that fit, newest first (ids grow neither with time nor at all, timeouts do).
+    fn newest_first(&self, fits: impl Fn(&Flow) -> bool) -> Vec<usize> {
         let flows = self.flows.iter().enumerate();
-        let (newest, _) = flows
+        let mut found: Vec<_> = flows
             .filter(|(_, flow)| fits(flow))
-            .max_by_key(|(_, flow)| flow.timeout.unwrap_or(0))?;
-        Some((newest, 1))
+            .map(|(place, flow)| (flow.timeout.unwrap_or(0), place))
+            .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.into_iter().map(|(_, place)| place).collect()
     }
 
     /// Flows from this source, newest last.

@@ -167,7 +167,10 @@ pub struct FibView<'a> {
     network: &'a Network,
     rules4: Vec<&'a PolicyRule>,
     rules6: Vec<&'a PolicyRule>,
-    tables: Map<(FibFamily, u32), &'a Arc<RouteTable>>,
+    tables: Map<(FibFamily, u32), &'a RouteTable>,
+    /// The two tables of IPv4 that nearly every lookup asks.
+    local4: Option<&'a RouteTable>,
+    main4: Option<&'a RouteTable>,
     /// Rules other than those that always exist; the kernel then keeps the local table apart from the main one.
     pub custom4: bool,
     pub custom6: bool,
@@ -200,11 +203,19 @@ impl<'a> FibView<'a> {
             custom6: !is_default(&rules6, &standard[..2]),
             rules4,
             rules6,
+            local4: network
+                .routes
+                .table(FibFamily::Ip4, table::LOCAL)
+                .map(Arc::as_ref),
+            main4: network
+                .routes
+                .table(FibFamily::Ip4, table::MAIN)
+                .map(Arc::as_ref),
             tables: network
                 .routes
                 .tables
                 .iter()
-                .map(|table| ((table.family, table.id), table))
+                .map(|table| ((table.family, table.id), table.as_ref()))
                 .collect(),
             by_source: network
                 .routes
@@ -254,14 +265,12 @@ impl<'a> FibView<'a> {
     /// Somebody added local routes by hand.
     fn has_custom_local4(&self) -> bool {
         const RTPROT_KERNEL: u8 = 2;
-        self.tables
-            .get(&(FibFamily::Ip4, table::LOCAL))
-            .is_some_and(|table| {
-                table.len() < 10_000
-                    && table.iter().any(|route| {
-                        route.kind == RouteKind::Local && route.protocol != RTPROT_KERNEL
-                    })
-            })
+        self.local4.is_some_and(|table| {
+            table.len() < 10_000
+                && table
+                    .iter()
+                    .any(|route| route.kind == RouteKind::Local && route.protocol != RTPROT_KERNEL)
+        })
     }
 
     /// One table by itself, without the rules.
@@ -332,14 +341,12 @@ impl<'a> FibView<'a> {
                         ..refused(why)
                     });
                 }
-                InTable::Found(found) => {
+                InTable::Found(mut found) => {
                     if self.is_suppressed(rule, &found) {
                         continue;
                     }
-                    return Ok(Found {
-                        rule: Some(rule.priority),
-                        ..found
-                    });
+                    found.rule = Some(rule.priority);
+                    return Ok(found);
                 }
             }
         }
@@ -350,6 +357,7 @@ impl<'a> FibView<'a> {
     fn lookup_merged(&self, key: &FlowKey) -> Lookup {
         let tables = [table::LOCAL, table::MAIN, table::DEFAULT];
         let priorities = [0, 32766, 32767];
+        let whole = FibFamily::Ip4.bits();
         let mut best: Option<(u8, Lookup)> = None;
         for (id, priority) in tables.into_iter().zip(priorities) {
             if id == table::DEFAULT && best.is_some() {
@@ -357,13 +365,14 @@ impl<'a> FibView<'a> {
             }
             let (length, result) = match self.in_table(FibFamily::Ip4, id, key) {
                 InTable::Nothing => continue,
-                InTable::Found(found) => (
-                    found.prefix.length,
-                    Ok(Found {
-                        rule: Some(priority),
-                        ..found
-                    }),
-                ),
+                InTable::Found(mut found) => {
+                    found.rule = Some(priority);
+                    // No prefix of another table is longer.
+                    if best.is_none() && found.prefix.length == whole {
+                        return Ok(found);
+                    }
+                    (found.prefix.length, Ok(found))
+                }
                 InTable::Refused(why, prefix) => (
                     prefix.length,
                     Err(Refusal {

@@ -84,9 +84,56 @@ impl Hasher for Fold {
     }
 }
 
+/// Values of devices. Nearly all numbers of devices are small: those are places.
+#[derive(Clone, Debug, Default)]
+pub struct ByIndex<T> {
+    near: Vec<Option<T>>,
+    far: Map<u32, T>,
+}
+
+/// Numbers below this are places.
+const NEAR: u32 = 4096;
+
+impl<T> ByIndex<T> {
+    pub fn get(&self, index: u32) -> Option<&T> {
+        match self.near.get(index as usize) {
+            Some(value) => value.as_ref(),
+            None if index < NEAR => None,
+            None => self.far.get(&index),
+        }
+    }
+
+    pub fn insert(&mut self, index: u32, value: T) {
+        if index >= NEAR {
+            self.far.insert(index, value);
+            return;
+        }
+        let place = index as usize;
+        if self.near.len() <= place {
+            self.near.resize_with(place + 1, || None);
+        }
+        if let Some(own) = self.near.get_mut(place) {
+            *own = Some(value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn devices_of_small_and_large_numbers() {
+        let mut values = ByIndex::default();
+        for index in [7, 2, 100_000] {
+            values.insert(index, index);
+        }
+        let found: Vec<u32> = [0, 2, 3, 7, 8, 100_000, 100_001]
+            .into_iter()
+            .filter_map(|index| values.get(index).copied())
+            .collect();
+        assert_eq!(found, [2, 7, 100_000]);
+    }
 
     #[test]
     fn neighbouring_keys_spread_over_low_and_high_bits() {

@@ -35,6 +35,7 @@ pub mod options;
 pub mod packet;
 pub mod path;
 pub mod report;
+mod runs;
 pub mod sets;
 pub mod settings;
 pub mod tracer;

@@ -14,7 +14,7 @@ use super::conntrack::Table;
 use super::eval::program::Program;
 use super::fib::FibView;
 use super::frame::Skb;
-use super::hash::Map;
+use super::hash::ByIndex;
 use super::hooks::Hooks;
 use super::packet::{Question, QuestionError};
 use super::report::{Branch, Fate, Outcome, Place, RuleVerdict, Step, Uncertainty};
@@ -49,7 +49,7 @@ pub struct Simulator<'a> {
     pub ipsets: IpSets<'a>,
     pub legacy: Vec<legacy::Table<'a>>,
     /// Devices' names as registers hold them.
-    names: Map<u32, [u8; 16]>,
+    names: ByIndex<[u8; 16]>,
 }
 
 /// An answer.
@@ -117,6 +117,10 @@ impl<'a> Simulator<'a> {
         let program = Program::new(world.ruleset);
         let legacy: Vec<_> = world.legacy.iter().map(legacy::Table::new).collect();
         let places: Vec<_> = legacy.iter().map(legacy::Table::hooks).collect();
+        let mut names = ByIndex::default();
+        for link in world.network.links.iter() {
+            names.insert(link.index, in_register(&link.name));
+        }
         let hooks = Hooks::build(&program, world.network, &places, settings.br_netfilter);
         Simulator {
             network: world.network,
@@ -126,12 +130,7 @@ impl<'a> Simulator<'a> {
             flows: Table::new(world.flows),
             ipsets: IpSets::new(world.ipsets),
             legacy,
-            names: world
-                .network
-                .links
-                .iter()
-                .map(|link| (link.index, in_register(&link.name)))
-                .collect(),
+            names,
             program,
         }
     }

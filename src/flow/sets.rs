@@ -6,6 +6,7 @@ use super::hash::{Map, with_room};
 use crate::kernel::nf_tables::decode;
 use crate::model::set::{element_flags, flags};
 use crate::model::{Data, Element, Elements, Expression, Name, Set};
+use std::borrow::Borrow;
 
 /// What an element holds besides its key.
 #[derive(Clone, Debug, Default)]
@@ -16,19 +17,82 @@ pub struct Value {
     pub expressions: Vec<Expression>,
 }
 
+/// Keys of up to sixteen bytes, which nearly all sets have, are numbers: hashed and compared without a call.
 #[derive(Clone, Debug)]
 enum Index {
-    Exact(Map<Box<[u8]>, u32>),
-    /// Ascending; an entry that is an end begins a gap.
-    Interval(Vec<Bound>),
+    Exact(Map<u128, u32>),
+    ExactLong(Map<Box<[u8]>, u32>),
+    Interval(Vec<Bound<u128>>),
+    IntervalLong(Vec<Bound<Box<[u8]>>>),
     Ranges(Vec<Ranged>),
 }
 
+/// Where an interval begins or ends; ascending. An end begins a gap.
 #[derive(Clone, Debug)]
-struct Bound {
-    key: Box<[u8]>,
+struct Bound<K> {
+    key: K,
     /// A start, with the place of its value.
     value: Option<u32>,
+}
+
+impl Index {
+    fn exact(elements: Vec<(Box<[u8]>, u32)>) -> Index {
+        match numbers(elements.iter().map(|(key, _)| &**key)) {
+            Some(keys) => {
+                let mut map = with_room(keys.len());
+                map.extend(
+                    keys.into_iter()
+                        .zip(elements)
+                        .map(|(key, (_, value))| (key, value)),
+                );
+                Index::Exact(map)
+            }
+            None => Index::ExactLong(elements.into_iter().collect()),
+        }
+    }
+
+    fn interval(mut bounds: Vec<Bound<Box<[u8]>>>) -> Index {
+        // Where one interval ends and the next begins, the beginning counts.
+        bounds.sort_by(|a, b| (&a.key, a.value.is_some()).cmp(&(&b.key, b.value.is_some())));
+        match numbers(bounds.iter().map(|bound| &*bound.key)) {
+            Some(keys) => {
+                let bounds = keys.into_iter().zip(bounds);
+                let bounds = bounds.map(|(key, Bound { value, .. })| Bound { key, value });
+                Index::Interval(bounds.collect())
+            }
+            None => Index::IntervalLong(bounds),
+        }
+    }
+}
+
+/// A key as a number that orders as its bytes do, if it is not too long.
+fn number(key: &[u8]) -> Option<u128> {
+    Some(match *key {
+        [a, b, c, d] => u128::from(u32::from_be_bytes([a, b, c, d])) << 96,
+        [a, b] => u128::from(u16::from_be_bytes([a, b])) << 112,
+        [a] => u128::from(a) << 120,
+        _ => {
+            let mut bytes = [0; 16];
+            bytes.get_mut(..key.len())?.copy_from_slice(key);
+            u128::from_be_bytes(bytes)
+        }
+    })
+}
+
+/// Keys as numbers, when all of them are of one length and short enough.
+fn numbers<'k>(mut keys: impl Iterator<Item = &'k [u8]> + Clone) -> Option<Vec<u128>> {
+    let len = keys.clone().next().map(<[u8]>::len);
+    let same = keys.clone().all(|key| Some(key.len()) == len);
+    if !same {
+        return None;
+    }
+    keys.by_ref().map(number).collect()
+}
+
+/// The value of the last bound that is not above `key`.
+fn among<K: Borrow<Q>, Q: Ord + ?Sized>(bounds: &[Bound<K>], key: &Q) -> Option<u32> {
+    let after = bounds.partition_point(|bound| bound.key.borrow() <= key);
+    bounds.get(after.checked_sub(1)?)?.value
 }
 
 #[derive(Clone, Debug)]
@@ -55,7 +119,7 @@ impl SetIndex {
     /// `resolve` finds the chain that a verdict names.
     pub fn build(set: &Set, resolve: &dyn Fn(&crate::model::Verdict) -> Target) -> SetIndex {
         let mut built = SetIndex {
-            index: Index::Exact(Map::default()),
+            index: Index::Ranges(Vec::new()),
             fields: fields_of(set),
             values: Vec::new(),
             catch_all: None,
@@ -67,7 +131,7 @@ impl SetIndex {
             return built;
         };
         let interval = set.has(flags::INTERVAL);
-        let mut exact = with_room(list.len());
+        let mut exact = Vec::new();
         let (mut bounds, mut ranges) = (Vec::new(), Vec::new());
         for raw in list.iter() {
             let element = match decode::element(raw) {
@@ -109,18 +173,16 @@ impl SetIndex {
                     value: Some(place),
                 }),
                 (false, _) => {
-                    exact.insert(key, place);
+                    exact.push((key, place));
                 }
             }
         }
         built.index = if !ranges.is_empty() {
             Index::Ranges(ranges)
         } else if interval {
-            // Where one interval ends and the next begins, the beginning counts.
-            bounds.sort_by(|a, b| (&a.key, a.value.is_some()).cmp(&(&b.key, b.value.is_some())));
-            Index::Interval(bounds)
+            Index::interval(bounds)
         } else {
-            Index::Exact(exact)
+            Index::exact(exact)
         };
         built
     }
@@ -133,11 +195,10 @@ impl SetIndex {
 
     fn find_own(&self, key: &[u8]) -> Option<u32> {
         match &self.index {
-            Index::Exact(map) => map.get(key).copied(),
-            Index::Interval(bounds) => {
-                let after = bounds.partition_point(|bound| &*bound.key <= key);
-                bounds.get(after.checked_sub(1)?)?.value
-            }
+            Index::Exact(map) => map.get(&number(key)?).copied(),
+            Index::ExactLong(map) => map.get(key).copied(),
+            Index::Interval(bounds) => among(bounds, &number(key)?),
+            Index::IntervalLong(bounds) => among(bounds, key),
             Index::Ranges(ranges) => ranges
                 .iter()
                 .find(|range| {
@@ -226,7 +287,7 @@ mod tests {
     #[test]
     fn intervals_end_where_the_next_begins() {
         let bound = |key: u8, value: Option<u32>| Bound {
-            key: [0, key].into(),
+            key: Box::from([0, key]),
             value,
         };
         let bounds = vec![
@@ -236,14 +297,36 @@ mod tests {
             bound(30, None),
             bound(250, Some(2)),
         ];
-        let mut index = index(Index::Interval(bounds), vec![(0, 2)], 4);
-        assert_eq!(found(&index, &[0, 9]), None);
-        assert_eq!(found(&index, &[0, 19]), Some(0));
-        assert_eq!(found(&index, &[0, 20]), Some(1));
-        assert_eq!(found(&index, &[0, 30]), None);
-        assert_eq!(found(&index, &[9, 9]), Some(2));
-        index.catch_all = Some(3);
-        assert_eq!(found(&index, &[0, 9]), Some(3));
+        let short = Index::interval(bounds.clone());
+        assert!(matches!(short, Index::Interval(_)));
+        for kind in [short, Index::IntervalLong(bounds)] {
+            let mut index = index(kind, vec![(0, 2)], 4);
+            assert_eq!(found(&index, &[0, 9]), None);
+            assert_eq!(found(&index, &[0, 19]), Some(0));
+            assert_eq!(found(&index, &[0, 20]), Some(1));
+            assert_eq!(found(&index, &[0, 30]), None);
+            assert_eq!(found(&index, &[9, 9]), Some(2));
+            index.catch_all = Some(3);
+            assert_eq!(found(&index, &[0, 9]), Some(3));
+        }
+    }
+
+    #[test]
+    fn keys_are_found_whatever_their_length() {
+        for len in [1, 2, 3, 4, 6, 8, 16, 17, 40] {
+            let keys = (0..3u8).map(|last| {
+                let mut key = vec![9; len];
+                key[len - 1] = last;
+                key
+            });
+            let elements = keys.clone().map(Vec::into_boxed_slice).zip(0..).collect();
+            let index = index(Index::exact(elements), vec![(0, len)], 3);
+            assert_eq!(matches!(index.index, Index::Exact(_)), len <= 16);
+            for (key, place) in keys.zip(0..) {
+                assert_eq!(found(&index, &key), Some(place));
+            }
+            assert_eq!(found(&index, &vec![8; len]), None);
+        }
     }
 
     #[test]

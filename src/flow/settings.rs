@@ -1,6 +1,6 @@
 //! The sysctls that decide, read once from the picture, with the kernel's defaults where one is absent.
 
-use super::hash::Map;
+use super::hash::ByIndex;
 use crate::model::Network;
 use crate::model::network::Sysctls;
 
@@ -28,8 +28,8 @@ pub struct Device6 {
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    by_index4: Map<u32, Device4>,
-    by_index6: Map<u32, Device6>,
+    by_index4: ByIndex<Device4>,
+    by_index6: ByIndex<Device6>,
     pub forwarding6: bool,
     pub ct_checksum: bool,
     pub tcp_loose: bool,
@@ -54,8 +54,8 @@ impl Settings {
                 .into_iter()
                 .any(|name| sysctls.interface("ipv4", name, key).unwrap_or(0) != 0)
         };
-        let mut by_index4 = Map::default();
-        let mut by_index6 = Map::default();
+        let mut by_index4 = ByIndex::default();
+        let mut by_index6 = ByIndex::default();
         for link in network.links.iter() {
             let name = &*link.name;
             let own = |family: &str, key: &str| sysctls.interface(family, name, key).unwrap_or(0);
@@ -106,10 +106,10 @@ impl Settings {
     }
 
     pub fn device4(&self, index: u32) -> Device4 {
-        self.by_index4.get(&index).copied().unwrap_or_default()
+        self.by_index4.get(index).copied().unwrap_or_default()
     }
 
     pub fn device6(&self, index: u32) -> Device6 {
-        self.by_index6.get(&index).copied().unwrap_or_default()
+        self.by_index6.get(index).copied().unwrap_or_default()
     }
 }

@@ -57,7 +57,7 @@ fn track(flows: &[Flow], skb: &Skb) -> Tracked {
         zone: 0,
         checksum: true,
         tcp_loose: true,
-        any_icmp_id: false,
+        answers: None,
         prerouting: true,
     };
     tracker.track(skb)
@@ -108,4 +108,45 @@ fn icmp_tuples_turn_around() {
         .invert(),
         None
     );
+}
+
+#[test]
+fn an_icmp_answer_fits_several_flows_that_differ() {
+    let ping = |id, timeout, mark| {
+        let mut flow = flow(0, 0);
+        let side = |tuple: &mut ModelTuple, kind| {
+            tuple.protocol = 1;
+            tuple.ports = Ports::Icmp { id, kind, code: 0 };
+        };
+        side(&mut flow.original, 8);
+        side(&mut flow.reply, 0);
+        (flow.timeout, flow.mark, flow.protocol_state) = (Some(timeout), Some(mark), None);
+        flow
+    };
+    // The second and the third look alike to rules.
+    let flows = [ping(1, 10, 7), ping(2, 20, 8), ping(3, 15, 8)];
+    let table = Table::new(&flows);
+    let mut tracker = Tracker {
+        table: &table,
+        zone: 0,
+        checksum: true,
+        tcp_loose: true,
+        answers: None,
+        prerouting: true,
+    };
+    let answer = |kind| {
+        let question = Question {
+            proto: Some(1),
+            icmp_type: Some(kind),
+            ..Question::default()
+        };
+        let (src, dst) = ("10.0.0.2".parse().unwrap(), "10.0.0.1".parse().unwrap());
+        frame::build(&question, src, dst).unwrap()
+    };
+    assert_eq!(tracker.questions(&answer(0)), [1, 0]);
+    assert_eq!(tracker.questions(&answer(8)), [] as [usize; 0]);
+    tracker.answers = Some(0);
+    let tracked = tracker.track(&answer(0));
+    assert_eq!(tracked.info, CtInfo::EstablishedReply);
+    assert_eq!(tracked.entry.map(|entry| entry.mark), Some(7));
 }

@@ -8,7 +8,6 @@ use crate::flow::packet::{
     IPPROTO_UDPLITE,
 };
 use crate::model::conntrack::status;
-use std::net::IpAddr;
 
 /// How the tracker looks at a packet.
 pub struct Tracker<'a> {
@@ -17,8 +16,8 @@ pub struct Tracker<'a> {
     pub zone: u16,
     pub checksum: bool,
     pub tcp_loose: bool,
-    /// Nobody said which ICMP identifier the packet has.
-    pub any_icmp_id: bool,
+    /// Nobody said which identifier the packet has: the flow of an ICMP answer, out of [`Tracker::questions`].
+    pub answers: Option<usize>,
     /// The hook is prerouting, where checksums are looked at.
     pub prerouting: bool,
 }
@@ -65,7 +64,7 @@ impl Tracker<'_> {
         let found = self
             .table
             .find(&tuple, self.zone)
-            .or_else(|| self.answer_of_any_id(&tuple));
+            .or_else(|| Some((self.answers?, 1)));
         let (mut entry, direction) = match found {
             Some((place, direction)) => match self.table.flow(place) {
                 Some(flow) => (Entry::from_flow(flow, place), direction),
@@ -98,24 +97,42 @@ impl Tracker<'_> {
         }
     }
 
-    /// An ICMP answer without an identifier belongs to the newest question that it can answer.
-    fn answer_of_any_id(&self, tuple: &Tuple) -> Option<(usize, u8)> {
-        let kind = (tuple.dport >> 8) as u8;
-        let answers = match tuple.src {
-            IpAddr::V4(_) => matches!(kind, 0 | 14 | 16 | 18),
-            IpAddr::V6(_) => matches!(kind, 129 | 140),
-        };
-        if !self.any_icmp_id || !is_icmp(tuple.proto, tuple.src.is_ipv6()) || !answers {
-            return None;
+    /// The flows that an ICMP answer could belong to when nobody said which identifier it has, newest first. Of those
+    /// in which rules see no difference there is only one.
+    pub fn questions(&self, skb: &Skb) -> Vec<usize> {
+        let l4 = skb.l4();
+        let v6 = skb.is_v6();
+        if !is_icmp(l4.proto, v6) || !l4.known || l4.fragment != 0 {
+            return Vec::new();
         }
-        self.table.newest(|flow| {
+        let (Some(src), Some(dst), Some(kind)) = (skb.src(), skb.dst(), skb.u8_at(l4.offset))
+        else {
+            return Vec::new();
+        };
+        let answers = match v6 {
+            false => matches!(kind, 0 | 14 | 16 | 18),
+            true => matches!(kind, 129 | 140),
+        };
+        let tuple = Tuple::of(skb, l4.proto, l4.offset, src, dst).filter(|_| answers);
+        let Some(tuple) = tuple.filter(|tuple| self.table.find(tuple, self.zone).is_none()) else {
+            return Vec::new();
+        };
+        let mut seen = Vec::new();
+        let mut places = self.table.newest_first(|flow| {
             let reply = Tuple::from_model(&flow.reply);
             let own = Tuple {
                 sport: reply.sport,
-                ..*tuple
+                ..tuple
             };
             reply == own && flow.zone.unwrap_or(0) == self.zone
-        })
+        });
+        places.retain(|place| {
+            let look = self.table.flow(*place).map(Entry::without_id);
+            let new = !seen.contains(&look);
+            seen.push(look);
+            new
+        });
+        places
     }
 
     /// The protocol's own view: refuses what makes no sense, and steps the state.

@@ -4,6 +4,7 @@
 
 use super::program::Op;
 use super::{Registers, Walk, ct, load};
+use crate::flow::runs::Run;
 use crate::model::expression::{CmpOp, PayloadBase};
 
 /// A rule's expressions in the order in which they run; those that decide nothing are left out.
@@ -344,8 +345,17 @@ impl Walk<'_, '_> {
         (hit == test.negated).then_some(test.compare.into())
     }
 
+    /// The first rule from `at` on, which is in this run, that is worth looking at.
+    pub(super) fn pass_over(&self, run: &Run<Field>, at: usize) -> usize {
+        match self.field(run.field) {
+            Some(value) => run.next(value, at),
+            // What is not there is not what anybody wants.
+            None => run.end,
+        }
+    }
+
     /// What a field of the packet holds, as far as it is compared.
-    pub(super) fn field(&self, field: Field) -> Option<u128> {
+    fn field(&self, field: Field) -> Option<u128> {
         let value = match field.source {
             Either::Word(source) => self.word(source)?.into(),
             Either::Wide(source) => self.wide(source)?,

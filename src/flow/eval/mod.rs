@@ -1,15 +1,15 @@
 //! The nf_tables machine: runs a base chain on a packet, on registers, as `nft_do_chain` does.
 //!
 //! `program` makes rules ready, `load` reads packets and metadata, `ct`, `fib` and `set` what their names say,
-//! `statement` does the rest; `fused` does the usual sequences of them at once, and
-//! `runs` passes over rules that want something else.
+//! `statement` does the rest; `fused` does the usual sequences of them at once.
+//! Runs of rules that want something else are passed over: what those would have left in registers is of no use, for the
+//! kernel refuses rules that read a register before they have written it.
 
 mod ct;
 mod fib;
 mod fused;
 mod load;
 pub mod program;
-mod runs;
 mod set;
 mod statement;
 
@@ -174,7 +174,7 @@ impl<'s, 'a> Walk<'s, 'a> {
         let sim = self.sim;
         self.registers = Registers::new();
         let mut seen = Vec::new();
-        let mut stack: [(ChainId, usize); STACK] = [(0, 0); STACK];
+        let mut stack = [(0u32, 0u32); STACK];
         let mut depth = 0;
         let (mut chain, mut at) = (base, 0);
         let mut rules = sim.program.rules(chain);
@@ -185,7 +185,9 @@ impl<'s, 'a> Walk<'s, 'a> {
                     return (self.policy(base), true, seen);
                 }
                 depth -= 1;
-                (chain, at) = stack.get(depth).copied().unwrap_or((chain, usize::MAX));
+                (chain, at) = stack.get(depth).map_or((chain, usize::MAX), |(chain, at)| {
+                    (*chain as usize, *at as usize)
+                });
                 rules = sim.program.rules(chain);
                 continue;
             };
@@ -227,7 +229,9 @@ impl<'s, 'a> Walk<'s, 'a> {
                         return (self.policy(base), true, seen);
                     }
                     depth -= 1;
-                    (chain, at) = stack.get(depth).copied().unwrap_or((chain, usize::MAX));
+                    (chain, at) = stack.get(depth).map_or((chain, usize::MAX), |(chain, at)| {
+                        (*chain as usize, *at as usize)
+                    });
                     rules = sim.program.rules(chain);
                 }
                 Target::Jump(name, to) | Target::Goto(name, to) => {
@@ -240,7 +244,7 @@ impl<'s, 'a> Walk<'s, 'a> {
                             self.stuck(|| "the chains call each other more than 16 deep".into());
                             return (RuleVerdict::Drop, false, seen);
                         };
-                        *slot = (chain, at);
+                        *slot = (chain as u32, at as u32);
                         depth += 1;
                     }
                     (chain, at) = (*to, 0);

@@ -1,8 +1,8 @@
 //! Rules made ready to run: decoded once, registers as places, chains and sets found by number.
 //! A chain is compiled when a packet first comes to it.
 
-use super::fused::{self, Step};
-use super::runs::{self, Run};
+use super::fused::{self, Field, Step};
+use crate::flow::runs::{self, Row, Run};
 use crate::flow::sets::SetIndex;
 use crate::flow::tracer::WATCH;
 use crate::flow::xtables::Code;
@@ -111,7 +111,7 @@ pub struct RuleCode {
 #[derive(Default)]
 pub struct Rules {
     pub list: Box<[RuleCode]>,
-    pub runs: Box<[Run]>,
+    pub runs: Box<[Run<Field>]>,
 }
 
 impl RuleCode {
@@ -123,6 +123,19 @@ impl RuleCode {
             steps,
             run: None,
         }
+    }
+}
+
+impl Row for RuleCode {
+    type Field = Field;
+
+    fn wants(&self) -> impl Iterator<Item = (Field, u128)> {
+        let tests = self.steps.iter().map_while(Step::test);
+        tests.filter_map(|(field, wanted, negated)| (!negated).then_some((field, wanted)))
+    }
+
+    fn join(&mut self, run: usize) {
+        self.run = Some(run);
     }
 }
 

@@ -2,7 +2,9 @@
 //! `fib6_table_lookup`, `nexthop.c`).
 
 use super::{FibView, FlowKey, Found, Hop, Hops, LOOPBACK, NoWay};
-use crate::model::network::{FibFamily, Prefix, Route, RouteKind, RouteTable, hop_flags};
+use crate::model::network::{
+    FibFamily, Prefix, Route, RouteKind, RouteTable, hop_flags, metric, table,
+};
 
 /// What one table says.
 pub(super) enum InTable {
@@ -14,7 +16,12 @@ pub(super) enum InTable {
 
 impl FibView<'_> {
     pub(super) fn in_table(&self, family: FibFamily, id: u32, key: &FlowKey) -> InTable {
-        let Some(routes) = self.tables.get(&(family, id)) else {
+        let routes = match (family, id) {
+            (FibFamily::Ip4, table::LOCAL) => self.local4,
+            (FibFamily::Ip4, table::MAIN) => self.main4,
+            _ => self.tables.get(&(family, id)).copied(),
+        };
+        let Some(routes) = routes else {
             return InTable::Nothing;
         };
         let found = match family {
@@ -102,6 +109,10 @@ impl FibView<'_> {
             }
         };
         let rare = route.rare.as_deref();
+        let mtu = rare.and_then(|rare| {
+            let mut metrics = rare.metrics.iter();
+            metrics.find(|metric| metric.kind == metric::MTU)?.number()
+        });
         Some(InTable::Found(Found {
             rule: None,
             table: id,
@@ -110,11 +121,7 @@ impl FibView<'_> {
             scope: route.scope,
             source: route.source,
             hops,
-            mtu: rare
-                .into_iter()
-                .flat_map(|rare| &rare.metrics)
-                .find(|metric| metric.kind == crate::model::network::metric::MTU)
-                .and_then(|metric| metric.number()),
+            mtu,
         }))
     }
 

@@ -84,6 +84,7 @@ pub(super) struct Ended {
     pub(super) steps: Vec<Step>,
     pub(super) decisions: Vec<Decision>,
     pub(super) notes: Vec<String>,
+    /// Of a walk that is recorded.
     pub(super) last: Headers,
 }
 
@@ -138,7 +139,11 @@ impl Simulator<'_> {
         Ended {
             fate: walk.fate.unwrap_or(Fate::Uncertain),
             oif: walk.oif,
-            last: Headers::of(&walk.skb),
+            last: if record {
+                Headers::of(&walk.skb)
+            } else {
+                Headers::default()
+            },
             steps: walk.steps,
             decisions: walk.decisions,
             notes: walk.notes,
@@ -246,7 +251,7 @@ impl<'s, 'a> Walk<'s, 'a> {
 
     /// The name of a device as a register holds it; without a device zeros.
     pub(in crate::flow) fn device_name(&self, index: u32) -> [u8; 16] {
-        self.sim.names.get(&index).copied().unwrap_or_default()
+        self.sim.names.get(index).copied().unwrap_or_default()
     }
 
     pub(in crate::flow) fn device(&self, index: u32) -> String {
@@ -308,14 +313,11 @@ impl<'s, 'a> Walk<'s, 'a> {
     fn run_function(&mut self, entry: &HookEntry) {
         match entry.function {
             Function::Nft(chain) => {
-                let kind = self
-                    .sim
-                    .program
-                    .chain(chain)
-                    .and_then(|chain| chain.base.as_ref());
-                if kind.is_some_and(|base| &*base.kind == "route")
-                    && self.state.hook == inet::OUTPUT
-                {
+                let reroutes = || {
+                    let chain = self.sim.program.chain(chain)?;
+                    chain.base.as_ref().filter(|base| &*base.kind == "route")
+                };
+                if self.state.hook == inet::OUTPUT && reroutes().is_some() {
                     self.run_route_chain(chain);
                 } else {
                     let verdict = self.run_base_chain(chain);
@@ -323,11 +325,11 @@ impl<'s, 'a> Walk<'s, 'a> {
                 }
             }
             Function::Legacy(table) => {
-                let before = self.routing_facts();
+                let reroutes = self.state.hook == inet::OUTPUT && self.legacy_reroutes(table);
+                let before = reroutes.then(|| self.routing_facts());
                 let verdict = self.run_legacy(table);
                 self.take(verdict);
-                let rerouted = self.state.hook == inet::OUTPUT && self.legacy_reroutes(table);
-                if rerouted && !self.is_over() && before != self.routing_facts() {
+                if before.is_some_and(|before| !self.is_over() && before != self.routing_facts()) {
                     self.reroute();
                 }
             }
@@ -404,14 +406,26 @@ impl<'s, 'a> Walk<'s, 'a> {
             return;
         }
         let sim = self.sim;
-        let tracker = Tracker {
+        let mut tracker = Tracker {
             table: &sim.flows,
             zone: self.template.take().map_or(0, |template| template.zone),
             checksum: sim.settings.ct_checksum,
             tcp_loose: sim.settings.tcp_loose,
-            any_icmp_id: self.question.frame.is_none(),
+            answers: None,
             prerouting: self.state.hook == inet::PREROUTING,
         };
+        if self.question.frame.is_none() {
+            let flows = tracker.questions(&self.skb);
+            let taken = match flows.len() {
+                0 | 1 => 0,
+                _ => self.choose(
+                    || "which tracked flow the ICMP answer belongs to: nobody said its id".into(),
+                    || flows.iter().map(|flow| sim.flows.words(*flow)).collect(),
+                    false,
+                ),
+            };
+            tracker.answers = flows.get(taken).copied();
+        }
         let tracked = match self.question.ct_state {
             Some(state) => tracker.forced(&self.skb, state),
             None => tracker.track(&self.skb),

@@ -3,6 +3,8 @@
 use super::super::hooks::{LegacyHooks, xtables_tracks};
 use super::super::path::Walk;
 use super::super::report::{ChainStep, Outcome, Place, RuleStep, RuleVerdict, Step};
+use super::super::runs::{self, Row, Run};
+use super::rows::{self, Field};
 use super::{Code, Matched};
 use crate::model::xtables::ExtensionKind;
 use crate::model::xtables::rule::{
@@ -14,15 +16,35 @@ use std::collections::HashMap;
 /// A table ready to run.
 pub struct Table<'a> {
     pub table: &'a LegacyTable,
-    chains: Vec<Vec<Rule<'a>>>,
+    chains: Vec<Rules<'a>>,
     /// The built-in chain of a hook.
     entry: [Option<usize>; 5],
+}
+
+/// A chain's rules.
+struct Rules<'a> {
+    list: Vec<Rule<'a>>,
+    runs: Box<[Run<Field>]>,
 }
 
 struct Rule<'a> {
     header: &'a Header,
     matches: Vec<Code>,
     target: Target,
+    /// The run that it is part of.
+    run: Option<usize>,
+}
+
+impl Row for Rule<'_> {
+    type Field = Field;
+
+    fn wants(&self) -> impl Iterator<Item = (Field, u128)> {
+        rows::wants(self.header, &self.matches)
+    }
+
+    fn join(&mut self, run: usize) {
+        self.run = Some(run);
+    }
 }
 
 enum Target {
@@ -57,10 +79,10 @@ impl<'a> Table<'a> {
             .chains
             .iter()
             .map(|chain| {
-                chain
-                    .rules
-                    .iter()
+                let rules = chain.rules.iter();
+                let mut list: Vec<_> = rules
                     .map(|rule| Rule {
+                        run: None,
                         header: &rule.header,
                         matches: rule
                             .matches
@@ -77,7 +99,9 @@ impl<'a> Table<'a> {
                             )),
                         },
                     })
-                    .collect()
+                    .collect();
+                let runs = runs::find(&mut list);
+                Rules { list, runs }
             })
             .collect();
         Table {
@@ -177,7 +201,9 @@ impl<'s> Walk<'s, '_> {
         let mut stack: Vec<(usize, usize)> = Vec::new();
         let (mut chain, mut at) = (base, 0);
         loop {
-            let Some(rule) = table.chains.get(chain).and_then(|rules| rules.get(at)) else {
+            let rules = table.chains.get(chain);
+            let Some((rules, rule)) = rules.and_then(|rules| Some((rules, rules.list.get(at)?)))
+            else {
                 match stack.pop() {
                     Some(back) => {
                         (chain, at) = back;
@@ -186,6 +212,15 @@ impl<'s> Walk<'s, '_> {
                     None => return (self.legacy_policy(table, base), true, seen, false),
                 }
             };
+            if let (Some(run), false) = (rule.run, self.record)
+                && let Some(run) = rules.runs.get(run)
+            {
+                let next = self.pass_over_rows(run, at);
+                if next != at {
+                    at = next;
+                    continue;
+                }
+            }
             at += 1;
             if self.budget == 0 || stack.len() > DEPTH {
                 self.stuck(|| {

@@ -1,6 +1,6 @@
 //! What xtables matches and targets do with a packet (`net/netfilter/xt_*.c`, `net/ipv4/netfilter/ipt_*.c`).
 //!
-//! `header` reads headers, `state` conntrack and what stands beside a packet, `target` acts, `ipset` looks into
+//! `legacy` walks the tables, `rows` passes over their rules that want something else. `header` reads headers, `state` conntrack and what stands beside a packet, `target` acts, `ipset` looks into
 //! sets. Uses the layouts of `kernel::xtables` through [`Code`]. An extension that is not understood is a decision:
 //! it may match or not.
 
@@ -9,6 +9,7 @@ mod header;
 pub mod ipset;
 pub mod legacy;
 mod route;
+mod rows;
 mod state;
 mod target;
 mod time;

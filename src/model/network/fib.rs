@@ -3,6 +3,8 @@
 use super::prefix::Prefix;
 use super::route::{OwnedRoute, RawAttribute, Route, RouteBody};
 use super::trie::{Entry, Key, Trie};
+use super::trie_index::Keyed;
+use super::trie_leaves::Answer;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::ops::Range;
@@ -177,16 +179,26 @@ impl RouteTable {
         address: IpAddr,
         mut judge: impl FnMut(Route<'_>) -> Option<T>,
     ) -> Option<T> {
-        let at = |place: usize| judge(self.get(place)?);
-        match (&self.tries, address) {
-            (Tries::Ip4(trie), IpAddr::V4(address)) => {
-                trie.matches(address.into()).flatten().find_map(at)
+        let longest = match (&self.tries, address) {
+            (Tries::Ip4(trie), IpAddr::V4(address)) => trie.longest(address.into()),
+            (Tries::Ip6(trie), IpAddr::V6(address)) => trie.longest(address.into()),
+            _ => Answer::Nothing,
+        };
+        let asked = match longest {
+            Answer::Nothing => return None,
+            Answer::Unknown => 0,
+            Answer::Entry { body, length } => {
+                let found = judge(Route {
+                    destination: Prefix::new(address, length).masked(),
+                    body: self.bodies.get(body as usize)?,
+                });
+                if found.is_some() {
+                    return found;
+                }
+                1
             }
-            (Tries::Ip6(trie), IpAddr::V6(address)) => {
-                trie.matches(address.into()).flatten().find_map(at)
-            }
-            _ => None,
-        }
+        };
+        self.lookup(address).skip(asked).find_map(judge)
     }
 
     /// See [`RouteTable::lookup_rows`].

@@ -18,6 +18,7 @@ mod rule;
 mod system;
 mod trie;
 mod trie_index;
+mod trie_leaves;
 
 pub use address::Address;
 pub use apply::{NetworkChange, NetworkSummary, RouteChanges};

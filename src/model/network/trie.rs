@@ -7,14 +7,20 @@
 //! Changes are merged in batches, in one pass over the entries.
 
 use super::prefix::{mask32, mask128};
-use super::trie_index::{self, Index};
+use super::trie_index::{Index, Keyed};
+use super::trie_leaves::{Answer, Leaves};
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// An address as a number, most significant bit first.
 pub(super) trait Key: Copy + Ord + Default + std::fmt::Debug {
     /// bits
     const BITS: u8;
     fn masked(self, length: u8) -> Self;
+    /// The last address of the prefix of `length` bits that this one lies in.
+    fn last(self, length: u8) -> Self;
+    /// The address behind this one.
+    fn next(self) -> Option<Self>;
     /// How many upper bits are the same.
     fn common(self, other: Self) -> u8;
     /// `bits` bits behind the first `skip`.
@@ -25,6 +31,12 @@ impl Key for u32 {
     const BITS: u8 = 32;
     fn masked(self, length: u8) -> u32 {
         self & mask32(length)
+    }
+    fn last(self, length: u8) -> u32 {
+        self | !mask32(length)
+    }
+    fn next(self) -> Option<u32> {
+        self.checked_add(1)
     }
     fn common(self, other: u32) -> u8 {
         (self ^ other).leading_zeros() as u8
@@ -39,6 +51,12 @@ impl Key for u128 {
     const BITS: u8 = 128;
     fn masked(self, length: u8) -> u128 {
         self & mask128(length)
+    }
+    fn last(self, length: u8) -> u128 {
+        self | !mask128(length)
+    }
+    fn next(self) -> Option<u128> {
+        self.checked_add(1)
     }
     fn common(self, other: u128) -> u8 {
         (self ^ other).leading_zeros() as u8
@@ -78,11 +96,7 @@ impl<K: Key> Entry<K> {
         }
     }
 
-    pub fn key(&self) -> K {
-        self.key
-    }
-
-    fn order(&self) -> (K, u8) {
+    pub fn order(&self) -> (K, u8) {
         (self.key, self.length)
     }
 
@@ -91,10 +105,22 @@ impl<K: Key> Entry<K> {
     }
 }
 
+impl<K: Key> Keyed<K> for Entry<K> {
+    fn key(&self) -> K {
+        self.key
+    }
+}
+
+/// How many entries there are to a slot of the index: neighbours lie in two lines of memory.
+const DENSITY: usize = 8;
+
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trie<K> {
+pub(super) struct Trie<K: Copy> {
     entries: Vec<Entry<K>>,
-    index: Index,
+    // Both are made when first asked for. Most lookups end at the leaves; a table that changes all the time, or is only
+    // looked at, needs neither.
+    index: OnceLock<Index>,
+    leaves: OnceLock<Leaves<K>>,
 }
 
 impl<K: Key> Trie<K> {
@@ -108,7 +134,8 @@ impl<K: Key> Trie<K> {
         entries.shrink_to_fit();
         let mut trie = Trie {
             entries,
-            index: Index::default(),
+            index: OnceLock::new(),
+            leaves: OnceLock::new(),
         };
         trie.link();
         trie
@@ -119,10 +146,12 @@ impl<K: Key> Trie<K> {
     }
 
     pub fn bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry<K>>() + self.index.bytes()
+        self.entries.capacity() * size_of::<Entry<K>>()
+            + self.index.get().map_or(0, Index::bytes)
+            + self.leaves.get().map_or(0, Leaves::bytes)
     }
 
-    /// Set the parents and the index.
+    /// Set the parents.
     fn link(&mut self) {
         let mut open: Vec<(u32, Entry<K>)> = Vec::with_capacity(usize::from(K::BITS) + 1);
         for (place, entry) in (0u32..).zip(self.entries.iter_mut()) {
@@ -144,21 +173,22 @@ impl<K: Key> Trie<K> {
                 open.push((place, *entry));
             }
         }
-        self.index = Index::new(&self.entries);
     }
 
     /// The last entry whose address is not above `key`. The longest match is it or encloses it: whatever
     /// stands between the match and it has an address inside the match.
     fn last_up_to(&self, key: K) -> Option<usize> {
-        let (low, high) = self.index.narrow(&self.entries, key);
-        let bucket = self.entries.get(low..high)?;
-        let before = if bucket.len() <= trie_index::FEW {
-            // Reads that do not wait for each other, where halving would wait for memory at every step.
-            bucket.iter().filter(|entry| entry.key <= key).count()
-        } else {
-            bucket.partition_point(|entry| entry.key <= key)
-        };
-        (low + before).checked_sub(1)
+        let index = self
+            .index
+            .get_or_init(|| Index::new(&self.entries, DENSITY));
+        index.last_up_to(&self.entries, key)
+    }
+
+    /// The first entry of the longest prefix that contains `key`, without a look at the entries.
+    pub fn longest(&self, key: K) -> Answer {
+        self.leaves
+            .get_or_init(|| Leaves::new(&self.entries))
+            .get(key)
     }
 
     /// The places of the entries that contain `key`, longest prefix first, one range a prefix.
@@ -215,6 +245,7 @@ impl<K: Key> Trie<K> {
         for entry in &mut self.entries {
             entry.body = new(entry.body);
         }
+        self.leaves = OnceLock::new();
     }
 
     /// The places of all entries in the order of the kernel's IPv4 dump: by address, longer prefixes first.
@@ -274,7 +305,7 @@ impl<K: Key> Trie<K> {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Matches<'a, K> {
+pub(super) struct Matches<'a, K: Copy> {
     trie: &'a Trie<K>,
     key: K,
     at: u32,
@@ -332,6 +363,31 @@ mod tests {
             .collect()
     }
 
+    /// What the leaves say about an address.
+    fn first(trie: &Trie<u32>, key: u32) -> Option<u32> {
+        match trie.longest(key) {
+            Answer::Entry { body, .. } => Some(body),
+            Answer::Nothing => None,
+            Answer::Unknown => panic!("{key:x} has no answer"),
+        }
+    }
+
+    /// The ends of prefixes, the addresses beside them, and some others.
+    fn keys_near(entries: &[Entry<u32>], random: &mut Random) -> Vec<u32> {
+        let mut keys = vec![0, 1, u32::MAX];
+        for entry in entries.iter().step_by(entries.len() / 64 + 1) {
+            let last = entry.key.last(entry.length);
+            keys.extend([
+                entry.key,
+                entry.key.wrapping_sub(1),
+                last,
+                last.wrapping_add(1),
+            ]);
+            keys.push(random.next() & 0xC3C0_F0FF);
+        }
+        keys
+    }
+
     /// What a walk over everything finds.
     fn expected(entries: &[Entry<u32>], key: u32) -> Vec<u32> {
         let mut hits: Vec<&Entry<u32>> = entries.iter().filter(|e| e.contains(key)).collect();
@@ -354,6 +410,9 @@ mod tests {
             for _ in 0..300 {
                 let key = random.next() & 0xC3C0_F0FF;
                 assert_eq!(found(&trie, key), expected(&entries, key));
+            }
+            for key in keys_near(&entries, &mut random) {
+                assert_eq!(first(&trie, key), expected(&entries, key).first().copied());
             }
             for e in &entries {
                 let range = trie.exact(e.key, e.length);
@@ -394,6 +453,11 @@ mod tests {
             hits.sort_by_key(|e| std::cmp::Reverse(e.length));
             let expected: Vec<u32> = hits.iter().map(|e| e.body).collect();
             assert_eq!(found, expected, "{key:x}");
+            let longest = hits.first().map_or(Answer::Nothing, |hit| Answer::Entry {
+                body: hit.body,
+                length: hit.length,
+            });
+            assert_eq!(trie.longest(key), longest, "{key:x}");
         }
     }
 

@@ -1,14 +1,17 @@
-//! Narrows the search in a sorted list of prefixes to a few of them, as a level-compressed trie does: a node looks at
-//! as many bits at once as its entries fill, behind those that all of them share. Half a byte an entry, and two or
-//! three memory accesses however large the table is and wherever its prefixes lie.
+//! Narrows the search in a list sorted by address to a few of its entries, as a level-compressed trie does: a node
+//! looks at as many bits at once as its entries fill, behind those that all of them share. A byte an entry or less, and
+//! two or three memory accesses however large the list is and wherever its addresses lie.
 
-use super::trie::{Entry, Key};
+use super::trie::Key;
+
+/// What such a list holds.
+pub(super) trait Keyed<K> {
+    /// Its first address.
+    fn key(&self) -> K;
+}
 
 /// So few entries are searched as they are: a node for them would be one more line of memory.
-pub(super) const FEW: usize = 64;
-
-/// How many entries there are to a slot.
-const DENSITY: usize = 8;
+const FEW: usize = 64;
 
 /// A slot is the number of a node, not the place of an entry.
 const NODE: u32 = 1 << 31;
@@ -38,10 +41,11 @@ struct Node {
 }
 
 impl Index {
-    pub fn new<K: Key>(entries: &[Entry<K>]) -> Index {
+    /// With about `density` entries to a slot.
+    pub fn new<K: Key>(entries: &[impl Keyed<K>], density: usize) -> Index {
         let mut index = Index::default();
         if u32::try_from(entries.len()).is_ok_and(|len| len < NODE) {
-            index.add(entries, 0, entries.len());
+            index.add(entries, density.max(1), 0, entries.len());
             index.nodes.shrink_to_fit();
             index.slots.shrink_to_fit();
         }
@@ -53,7 +57,13 @@ impl Index {
     }
 
     /// The node of some neighbouring entries; none when they are few, or all of one address.
-    fn add<K: Key>(&mut self, entries: &[Entry<K>], low: usize, high: usize) -> Option<u32> {
+    fn add<K: Key>(
+        &mut self,
+        entries: &[impl Keyed<K>],
+        density: usize,
+        low: usize,
+        high: usize,
+    ) -> Option<u32> {
         let own = entries.get(low..high)?;
         let (first, last) = (own.first()?.key(), own.last()?.key());
         let skip = first.common(last);
@@ -61,7 +71,7 @@ impl Index {
             return None;
         }
         // Neighbours lie in one line of memory, so that a few of them cost less than a slot each.
-        let fill = (own.len() / DENSITY).ilog2() as u8;
+        let fill = (own.len() / density).max(1).ilog2() as u8;
         let bits = fill.clamp(1, MOST_BITS).min(K::BITS - skip);
         let number = u32::try_from(self.nodes.len()).ok()?;
         let slots = self.slots.len();
@@ -89,7 +99,7 @@ impl Index {
                 break;
             };
             if high as usize - low as usize > FEW
-                && let Some(node) = self.add(entries, low as usize, high as usize)
+                && let Some(node) = self.add(entries, density, low as usize, high as usize)
                 && let Some(slot) = self.slots.get_mut(at)
             {
                 *slot = node | NODE;
@@ -108,7 +118,7 @@ impl Index {
     }
 
     /// Among which entries the last one that is not above `key` ends: those before are not above it, those behind are.
-    pub fn narrow<K: Key>(&self, entries: &[Entry<K>], key: K) -> (usize, usize) {
+    fn narrow<K: Key>(&self, entries: &[impl Keyed<K>], key: K) -> (usize, usize) {
         let mut node = match self.nodes.first() {
             Some(root) => *root,
             None => return (0, entries.len()),
@@ -116,7 +126,7 @@ impl Index {
         loop {
             let (low, high) = (node.low as usize, node.high as usize);
             if node.skip > 0 {
-                let first = entries.get(low).map_or(key, Entry::key);
+                let first = entries.get(low).map_or(key, Keyed::key);
                 if first.common(key) < node.skip {
                     // Beside all of them.
                     return if key < first {
@@ -138,5 +148,18 @@ impl Index {
                 None => return (low, high),
             }
         }
+    }
+
+    /// The last entry that is not above `key`.
+    pub fn last_up_to<K: Key>(&self, entries: &[impl Keyed<K>], key: K) -> Option<usize> {
+        let (low, high) = self.narrow(entries, key);
+        let bucket = entries.get(low..high)?;
+        let before = if bucket.len() <= FEW {
+            // Reads that do not wait for each other, where halving would wait for memory at every step.
+            bucket.iter().filter(|entry| entry.key() <= key).count()
+        } else {
+            bucket.partition_point(|entry| entry.key() <= key)
+        };
+        (low + before).checked_sub(1)
     }
 }
