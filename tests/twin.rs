@@ -96,6 +96,7 @@ fn local_packets_are_routed_by_their_source() {
         let lines = "route add default via 10.0.1.254 dev lan table 60
 rule add from 10.0.1.1 table 60
 rule add ipproto udp to 198.51.100.0/24 prohibit
+rule add tos 0x10 to 198.51.100.0/24 blackhole
 ";
         ip(lines);
         for (packet, fate) in [
@@ -121,6 +122,17 @@ rule add ipproto udp to 198.51.100.0/24 prohibit
         }
         let refused = ask("--src 10.0.2.1 --dst 198.51.100.1 --proto udp --sport 4000 --dport 53");
         assert_eq!(refused["fate"], "no-route");
+        let eaten =
+            ask("--src 10.0.2.1 --dst 198.51.100.1 --proto tcp --sport 4 --dport 5 --dscp 4");
+        assert_eq!(
+            (&eaten["fate"], &eaten["in_kernel"]["agrees"]),
+            (&"no-route".into(), &true.into())
+        );
+        assert!(
+            eaten["in_kernel"]["end"]
+                .as_str()
+                .is_some_and(|end| end.starts_with("gone"))
+        );
         assert_eq!(refused["in_kernel"]["agrees"], true, "{refused}");
         // With a rule that keeps every gateway from being found, the routes are copied all the same.
         output(

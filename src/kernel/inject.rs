@@ -64,6 +64,8 @@ pub struct Sender {
     pub source: Option<IpAddr>,
     /// `IPPROTO_*` of the packet, for rules that ask for it; 0 is none.
     pub protocol: u8,
+    /// Type of service or traffic class of the packet, for the same.
+    pub tos: u8,
 }
 
 /// Send an IP packet, header and all, from a socket of the calling thread's namespace.
@@ -93,6 +95,12 @@ pub fn send_ip(packet: &[u8], to: IpAddr, from: Sender) -> io::Result<()> {
     setsockopt(&socket, sockopt::Broadcast, &true)?;
     if from.mark != 0 {
         setsockopt(&socket, sockopt::Mark, &from.mark)?;
+    }
+    let tos = i32::from(from.tos);
+    match to {
+        _ if tos == 0 => {}
+        IpAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4Tos, &tos)?,
+        IpAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6TClass, &tos)?,
     }
     let flags = MsgFlags::MSG_DONTWAIT;
     match from.source {

@@ -230,6 +230,7 @@ fn send(question: &Question, skb: &Skb) -> Result<Option<i32>, TwinError> {
         mark: question.mark,
         source: skb.src(),
         protocol: skb.l4().proto,
+        tos: skb.tos(),
     };
     match send_ip(&skb.data, to, from) {
         Ok(()) => Ok(None),
