@@ -1,8 +1,15 @@
 //! `services` on rulesets in the kernel: the iptables and the nftables mode of kube-proxy.
 
 mod common;
+#[path = "common/pty.rs"]
+#[allow(dead_code)]
+mod pty;
 
-use common::{hookscope, in_namespace, nft, run};
+use common::{BINARY, hookscope, in_namespace, nft, output, run};
+use portable_pty::CommandBuilder;
+use pty::Pty;
+use std::cell::Cell;
+use std::net::UdpSocket;
 
 const IPTABLES: &str = r#"*nat
 :KUBE-SEP-A - [0:0]
@@ -152,4 +159,55 @@ fn ports_published_by_docker() {
         }");
         assert_eq!(hookscope(&["services"]).matches("published").count(), 2);
     });
+}
+
+/// A service that is in use.
+const DNS: &str = r#"*nat
+:OUTPUT ACCEPT [0:0]
+:KUBE-SEP-DNS - [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-DNS - [0:0]
+-A OUTPUT -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A KUBE-SERVICES -d 10.96.0.10/32 -p udp -m comment --comment "kube-system/dns:dns cluster IP" -m udp --dport 53 -j KUBE-SVC-DNS
+-A KUBE-SVC-DNS -m comment --comment "kube-system/dns:dns -> 10.1.0.9:53" -j KUBE-SEP-DNS
+-A KUBE-SEP-DNS -p udp -m comment --comment "kube-system/dns:dns" -m udp -j DNAT --to-destination 10.1.0.9:53
+COMMIT
+"#;
+
+#[test]
+fn the_screen_counts_with_the_kernel_and_follows_a_packet() {
+    for restore in ["iptables-nft-restore", "iptables-legacy-restore"] {
+        in_namespace("the_screen_counts_with_the_kernel", move || {
+            assert!(run(restore, &[], DNS).status.success(), "{restore}");
+            output("ip", &["link", "set", "lo", "up"]);
+            output("ip", &["address", "add", "10.2.0.1/32", "dev", "lo"]);
+            output("ip", &["route", "add", "10.0.0.0/8", "dev", "lo"]);
+            let mut command = CommandBuilder::new(BINARY);
+            command.env("TERM", "xterm-256color");
+            let mut pty = Pty::start(command, 80, 24);
+            pty.wait_text("KUBE-SERVICES");
+            pty.write("6");
+            pty.wait_text("→ endpoint    10.1.0.9:53");
+            // Every client is a new connection.
+            let sent = Cell::new(0);
+            let counts = |line: &str| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                // service, proto, address, ends, pkts, pkt/s
+                words.len() == 6 && words.last().and_then(|rate| rate.parse().ok()) > Some(1.0)
+            };
+            pty.wait("the rate of the service", |screen| {
+                let client = UdpSocket::bind("127.0.0.1:0").expect("a client");
+                sent.set(sent.get() + usize::from(client.send_to(b"x", "10.96.0.10:53").is_ok()));
+                let text = screen.contents();
+                let mut lines = text.lines();
+                lines.any(|line| line.contains("kube-system/dns:dns ") && counts(line))
+            });
+            assert!(sent.get() > 1);
+            pty.write("p");
+            pty.wait_text("destination 10.96.0.10:53 → 10.1.0.9:53");
+            pty.write("6\r");
+            pty.wait_text("› KUBE-SVC-DNS");
+            pty.write("q");
+        });
+    }
 }

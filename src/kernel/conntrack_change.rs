@@ -3,7 +3,7 @@
 
 use crate::kernel::netlink::message::{NLM_F_CREATE, NLM_F_EXCL, Nfgen};
 use crate::kernel::netlink::{AttrWriter, KernelError, Protocol, Socket};
-use crate::model::conntrack::{Flow, Ports, Tuple, status};
+use crate::model::conntrack::{Flow, Ports, ProtocolState, Tuple, status};
 use std::net::IpAddr;
 
 const NFNL_SUBSYS_CTNETLINK: u16 = 1;
@@ -19,6 +19,7 @@ const CTA_TIMEOUT: u16 = 7;
 const CTA_MARK: u16 = 8;
 const CTA_NAT_DST: u16 = 13;
 const CTA_ZONE: u16 = 18;
+const CTA_LABELS: u16 = 22;
 
 const CTA_TUPLE_IP: u16 = 1;
 const CTA_TUPLE_PROTO: u16 = 2;
@@ -39,6 +40,11 @@ const CTA_PROTOINFO_TCP_FLAGS_REPLY: u16 = 5;
 const TCP_CONNTRACK_ESTABLISHED: u8 = 3;
 /// `IP_CT_TCP_FLAG_BE_LIBERAL`: sequence numbers are not known, and do not count.
 const LIBERAL: u8 = 8;
+
+const CTA_PROTOINFO_SCTP: u16 = 3;
+const CTA_PROTOINFO_SCTP_STATE: u16 = 1;
+const CTA_PROTOINFO_SCTP_VTAG_ORIGINAL: u16 = 2;
+const CTA_PROTOINFO_SCTP_VTAG_REPLY: u16 = 3;
 
 const CTA_NAT_V4_MINIP: u16 = 1;
 const CTA_NAT_V4_MAXIP: u16 = 2;
@@ -84,15 +90,11 @@ fn encode(flow: &Flow) -> AttrWriter {
     if let Some(zone) = flow.zone {
         out.be16(CTA_ZONE, zone);
     }
-    if original.protocol == 6 {
-        out.nest(CTA_PROTOINFO, |nest| {
-            nest.nest(CTA_PROTOINFO_TCP, |tcp| {
-                tcp.u8(CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_ESTABLISHED)
-                    .put(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &[LIBERAL, LIBERAL])
-                    .put(CTA_PROTOINFO_TCP_FLAGS_REPLY, &[LIBERAL, LIBERAL]);
-            });
-        });
+    let labels = flow.rare.as_deref().and_then(|rare| rare.labels.as_ref());
+    if let Some(labels) = labels {
+        out.put(CTA_LABELS, labels);
     }
+    protocol(&mut out, flow);
     let reply = &flow.reply;
     let side = |ports: Ports, source: bool| match ports {
         Ports::Ports { src, dst } => Some(if source { src } else { dst }),
@@ -119,6 +121,38 @@ fn encode(flow: &Flow) -> AttrWriter {
         }
     }
     out
+}
+
+/// How far the connection has come.
+fn protocol(out: &mut AttrWriter, flow: &Flow) {
+    const TCP: u8 = 6;
+    match flow.protocol_state {
+        Some(ProtocolState::Sctp {
+            state,
+            tag_original,
+            tag_reply,
+        }) => out.nest(CTA_PROTOINFO, |nest| {
+            nest.nest(CTA_PROTOINFO_SCTP, |sctp| {
+                sctp.u8(CTA_PROTOINFO_SCTP_STATE, state)
+                    .be32(CTA_PROTOINFO_SCTP_VTAG_ORIGINAL, tag_original.unwrap_or(0))
+                    .be32(CTA_PROTOINFO_SCTP_VTAG_REPLY, tag_reply.unwrap_or(0));
+            });
+        }),
+        _ if flow.original.protocol != TCP => out,
+        ref known => {
+            let state = match known {
+                Some(ProtocolState::Tcp { state, .. }) => *state,
+                _ => TCP_CONNTRACK_ESTABLISHED,
+            };
+            out.nest(CTA_PROTOINFO, |nest| {
+                nest.nest(CTA_PROTOINFO_TCP, |tcp| {
+                    tcp.u8(CTA_PROTOINFO_TCP_STATE, state)
+                        .put(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, &[LIBERAL, LIBERAL])
+                        .put(CTA_PROTOINFO_TCP_FLAGS_REPLY, &[LIBERAL, LIBERAL]);
+                });
+            })
+        }
+    };
 }
 
 fn nat(out: &mut AttrWriter, to: IpAddr, port: Option<u16>) {

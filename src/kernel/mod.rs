@@ -28,5 +28,6 @@ pub mod nf_tables;
 pub mod nflog;
 pub mod process;
 pub mod route;
+pub mod snmp;
 pub mod sysctl;
 pub mod xtables;

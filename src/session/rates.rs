@@ -88,6 +88,20 @@ impl Readings {
         }
     }
 
+    /// So lately that the next rate would be made of a packet or two.
+    pub fn just_read(&self, key: &ChainKey, now: Instant) -> bool {
+        const SHORT: Duration = Duration::from_millis(200);
+        let last = self.chains.get(key);
+        last.is_some_and(|last| now.saturating_duration_since(*last) < SHORT)
+    }
+
+    /// The chain holds other rules than when it was read last: what they count begins now.
+    pub fn anew(&mut self, rates: &mut Rates, key: &ChainKey, now: Instant) {
+        if self.chains.insert(key.clone(), now).is_some() {
+            rates.rules.retain(|rule, _| rule.chain != *key);
+        }
+    }
+
     /// A base chain's policy counter was read anew.
     pub fn policy(
         &self,

@@ -1,9 +1,11 @@
 //! What else decides about packets and tells nobody when it changes: sysctls, legacy tables, hook functions.
 
+use super::picture::ChainKey;
 use crate::kernel::{hooks, legacy, sysctl};
 use crate::lang::iptables::as_nft;
-use crate::model::xtables::rule::LegacyTable;
+use crate::model::xtables::rule::{LegacyChain, LegacyRule, LegacyTable};
 use crate::model::{Family, Network, Table};
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -42,8 +44,9 @@ pub struct Legacy {
 }
 
 impl Legacy {
-    /// Read those whose names `network` has; none is created by that.
-    pub fn read(&mut self, network: &Network, missing: &mut Vec<String>) {
+    /// Read those whose names `network` has; none is created by that. Returns the chains whose rules are what they
+    /// were, but for what they counted: a rule has no handle by which it is known elsewhere.
+    pub fn read(&mut self, network: &Network, missing: &mut Vec<String>) -> HashSet<ChainKey> {
         let mut tables = Vec::new();
         if !network.legacy_tables.is_empty() {
             for family in [Family::Ip, Family::Ip6, Family::Arp] {
@@ -53,11 +56,41 @@ impl Legacy {
                 }
             }
         }
+        let steady = steady(&self.read, &tables);
         if tables != self.read {
             self.shown = shown(&tables);
             self.read = tables;
         }
+        steady
     }
+}
+
+fn steady(before: &[LegacyTable], now: &[LegacyTable]) -> HashSet<ChainKey> {
+    let same_rule = |(a, b): (&LegacyRule, &LegacyRule)| {
+        (&a.header, &a.matches, &a.watchers, &a.target)
+            == (&b.header, &b.matches, &b.watchers, &b.target)
+    };
+    let same = |a: &LegacyChain, b: &LegacyChain| {
+        a.rules.len() == b.rules.len() && a.rules.iter().zip(&b.rules).all(same_rule)
+    };
+    let mut steady = HashSet::new();
+    for table in now {
+        let mut old = before.iter();
+        let Some(old) = old.find(|old| (old.family, &old.name) == (table.family, &table.name))
+        else {
+            continue;
+        };
+        let name = as_nft::shown_name(&table.name);
+        // Chains stand in the same order, as long as none comes or goes.
+        let chains = table.chains.iter().zip(&old.chains);
+        let unchanged = chains.filter(|(a, b)| a.name == b.name && same(a, b));
+        steady.extend(unchanged.map(|(chain, _)| ChainKey {
+            family: table.family,
+            table: name.clone(),
+            chain: chain.name.clone(),
+        }));
+    }
+    steady
 }
 
 /// Legacy tables as parts of a picture.

@@ -27,6 +27,8 @@ pub struct Tracker<'a> {
 pub struct Tracked {
     pub info: CtInfo,
     pub entry: Option<Entry>,
+    /// The known flow that it is of, as its place, even where it does not fit in.
+    pub flow: Option<usize>,
     /// Why it is invalid or untracked, in words.
     pub why: Option<&'static str>,
 }
@@ -36,6 +38,7 @@ impl Tracked {
         Tracked {
             info: CtInfo::None,
             entry: None,
+            flow: None,
             why: Some(why),
         }
     }
@@ -85,13 +88,17 @@ impl Tracker<'_> {
             CtInfo::New
         };
         if let Err(why) = self.packet(skb, l4.proto, l4.offset, &mut entry, direction) {
-            return Tracked::invalid(why);
+            return Tracked {
+                flow: entry.flow,
+                ..Tracked::invalid(why)
+            };
         }
         if info == CtInfo::EstablishedReply {
             entry.status |= status::SEEN_REPLY;
         }
         Tracked {
             info,
+            flow: entry.flow,
             entry: Some(entry),
             why: None,
         }
@@ -264,6 +271,7 @@ impl Tracker<'_> {
                 return Icmp::Done(Box::new(Tracked {
                     info: CtInfo::Untracked,
                     entry: None,
+                    flow: None,
                     why: Some("neighbour discovery and multicast listeners are not tracked"),
                 }));
             }
@@ -314,9 +322,13 @@ impl Tracker<'_> {
         // The address it goes to must be the one that the packet inside came from.
         let own = entry.tuple(direction);
         if skb.dst() != Some(own.dst) {
-            return Tracked::invalid("an ICMP error to somebody else than the sender");
+            return Tracked {
+                flow: Some(place),
+                ..Tracked::invalid("an ICMP error to somebody else than the sender")
+            };
         }
         Tracked {
+            flow: Some(place),
             info: if direction == 1 {
                 CtInfo::RelatedReply
             } else {
@@ -354,6 +366,7 @@ impl Tracker<'_> {
                 return Tracked {
                     info: CtInfo::None,
                     entry: None,
+                    flow: None,
                     why: Some("as asked for"),
                 };
             }
@@ -361,6 +374,7 @@ impl Tracker<'_> {
                 return Tracked {
                     info: CtInfo::Untracked,
                     entry: None,
+                    flow: None,
                     why: Some("as asked for"),
                 };
             }
@@ -383,6 +397,7 @@ impl Tracker<'_> {
         };
         Tracked {
             info,
+            flow: entry.flow,
             entry: Some(entry),
             why: Some("as asked for"),
         }

@@ -6,6 +6,7 @@ use crate::flow::frame::pkt_type;
 use crate::flow::hooks::inet;
 use crate::flow::packet::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6};
 use crate::flow::report::Fate;
+use crate::kernel::route::{BridgePort, bridge_port, filters_vlans};
 use crate::model::Family;
 use crate::model::network::neighbour_flags;
 use std::net::IpAddr;
@@ -47,8 +48,26 @@ impl<'s> Walk<'s, '_> {
         if to_bridge {
             self.skb.pkt_type = pkt_type::HOST;
         }
+        const LEARNING: u8 = 2;
+        let state = self.port(port).state;
+        if !matches!(state, LEARNING | BridgePort::FORWARDING) {
+            return self.fail(Fate::Dropped, "bridge", || {
+                "the port does not forward (spanning tree)".into()
+            });
+        }
+        if self.sim.network.link(bridge).is_some_and(filters_vlans) {
+            self.note(|| {
+                "the bridge keeps VLANs apart; which of them its ports are in is not known here"
+                    .into()
+            });
+        }
         if !self.run_hook(Family::Bridge, inet::PREROUTING, port, 0) {
             return;
+        }
+        if state == LEARNING {
+            return self.fail(Fate::Dropped, "bridge", || {
+                "the port only learns yet (spanning tree)".into()
+            });
         }
         let destination = self.skb.mac.map(|mac| mac.destination).unwrap_or_default();
         if destination[0] & 1 != 0 {
@@ -66,12 +85,30 @@ impl<'s> Walk<'s, '_> {
         let Some(out) = self.port_for(bridge, destination) else {
             return self.flood(port, bridge);
         };
-        if out == port {
-            return self.fail(Fate::Dropped, "bridge", || {
-                "the station is behind the port it came from".into()
-            });
+        if let Err(why) = self.may_leave(port, out) {
+            return self.fail(Fate::Dropped, "bridge", || why.into());
         }
         self.bridge_forward_to(port, out);
+    }
+
+    fn port(&self, index: u32) -> BridgePort {
+        let link = self.sim.network.link(index);
+        link.map_or_else(BridgePort::default, bridge_port)
+    }
+
+    /// `should_deliver`: may a frame that came in by one port leave by another? If not, why.
+    fn may_leave(&self, port: u32, out: u32) -> Result<(), &'static str> {
+        let (from, to) = (self.port(port), self.port(out));
+        if out == port && !to.hairpin {
+            return Err("the station is behind the port it came from");
+        }
+        if !to.forwards() {
+            return Err("the port that it would leave by does not forward (spanning tree)");
+        }
+        if from.isolated && to.isolated {
+            return Err("both ports are isolated");
+        }
+        Ok(())
     }
 
     /// A local entry of the forwarding table: an address of a port.
@@ -105,11 +142,14 @@ impl<'s> Walk<'s, '_> {
             .network
             .links
             .iter()
-            .filter(|link| link.master == Some(bridge) && link.index != port && link.is_up())
+            .filter(|link| link.master == Some(bridge) && link.is_up())
+            .filter(|link| bridge_port(link).flood && self.may_leave(port, link.index).is_ok())
             .map(|link| link.index)
             .collect();
         let Some(first) = others.first() else {
-            return self.fail(Fate::Dropped, "bridge", || "no other port is up".into());
+            return self.fail(Fate::Dropped, "bridge", || {
+                "no other port takes frames for stations that nobody knows".into()
+            });
         };
         if others.len() > 1 {
             self.note(|| "the bridge does not know the station: all other ports get a copy, the first is shown".into());
@@ -158,9 +198,11 @@ impl<'s> Walk<'s, '_> {
         };
         let out = out.or_else(|| {
             let links = &self.sim.network.links;
-            let port = links
-                .iter()
-                .find(|link| link.master == Some(bridge) && link.is_up());
+            let unicast = mac.destination[0] & 1 == 0;
+            let port = links.iter().find(|link| {
+                let own = link.master == Some(bridge) && link.is_up();
+                own && (!unicast || bridge_port(link).flood) && bridge_port(link).forwards()
+            });
             port.map(|link| link.index)
         });
         let Some(out) = out else {

@@ -436,7 +436,7 @@ impl<'s, 'a> Walk<'s, 'a> {
             self.steps.push(Step::Conntrack(ConntrackStep {
                 state: self.ct_info.word(),
                 reply: self.ct_info.is_reply(),
-                flow: self.entry.as_deref().and_then(|entry| entry.flow),
+                flow: tracked.flow,
                 why: tracked.why,
             }));
         }

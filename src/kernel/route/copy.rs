@@ -1,8 +1,13 @@
 //! Links and addresses of one network namespace made again in another, as far as routing looks at them: names,
 //! numbers, state, VRFs. Every device becomes a dummy, or one end of a pair where there are none. For packets to go
-//! through the copy, bridges become bridges, and devices where packets arrive get a cable to another namespace.
+//! through the copy, bridges become bridges with their options and those of their ports, and devices where packets
+//! arrive get a cable to another namespace.
 //! May use `model` and `kernel::netlink`.
 
+use super::bridge::{
+    IFLA_INFO_DATA, IFLA_INFO_SLAVE_DATA, IFLA_INFO_SLAVE_KIND, IFLA_LINKINFO, options_of_bridge,
+    options_of_port,
+};
 use super::{RTM_NEWADDR, RTM_NEWLINK};
 use crate::kernel::netlink::message::{NLM_F_CREATE, NLM_F_EXCL};
 use crate::kernel::netlink::{AttrWriter, KernelError, Socket};
@@ -16,11 +21,9 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
-const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
-const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 /// Numbers of the other ends of pairs begin here.
 const PEERS: u32 = 1 << 24;
@@ -143,7 +146,23 @@ fn copy_link(
         payload.extend_from_slice(&link_flags::NOARP.to_ne_bytes());
         socket.request(RTM_NEWLINK, 0, &[&payload], |_| Ok(()))?;
     }
-    settle(socket, link.index, up)
+    settle(socket, link.index, up)?;
+    let options = options_of_port(link);
+    if packets.is_some() && master.is_some() && !options.is_empty() {
+        let mut attributes = AttrWriter::new();
+        attributes.nest(IFLA_LINKINFO, |info| {
+            info.text(IFLA_INFO_SLAVE_KIND, "bridge");
+            info.nest(IFLA_INFO_SLAVE_DATA, |data| {
+                for (kind, value) in options {
+                    data.put(kind, value);
+                }
+            });
+        });
+        let mut payload = header(link.index, up);
+        payload.extend_from_slice(attributes.as_bytes());
+        socket.request(RTM_NEWLINK, 0, &[&payload], |_| Ok(()))?;
+    }
+    Ok(())
 }
 
 /// Tell a device not to make addresses by itself, and only then switch it on.
@@ -202,6 +221,13 @@ fn encode_link(
             ("vrf", Some(table)) => {
                 info.nest(IFLA_INFO_DATA, |data| {
                     data.ne32(IFLA_VRF_TABLE, table);
+                });
+            }
+            ("bridge", _) => {
+                info.nest(IFLA_INFO_DATA, |data| {
+                    for (kind, value) in options_of_bridge(link) {
+                        data.put(kind, value);
+                    }
                 });
             }
             ("veth", _) => {

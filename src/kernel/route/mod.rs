@@ -6,6 +6,7 @@
 //! receiving them, and because what is not understood has to be kept byte for byte.
 
 mod address;
+mod bridge;
 mod change;
 mod copy;
 mod event;
@@ -20,6 +21,7 @@ mod rule;
 mod traffic;
 
 pub use address::decode_address;
+pub use bridge::{BridgePort, bridge_port, filters_vlans};
 pub use change::{Request, encode_change, make_change};
 pub use copy::{ForPackets, copy_links, copy_links_for, peer_index, switch_on};
 pub use event::{Events, RouteEvent, decode_event};

@@ -10,6 +10,7 @@ use crate::kernel::conntrack_change;
 use crate::kernel::inject::{Sender, send_ip};
 use crate::kernel::netlink::KernelError;
 use crate::kernel::nf_tables::commit::{self, Held};
+use crate::kernel::snmp::Counters;
 use crate::model::conntrack::Flow;
 use crate::model::network::Network;
 use crate::model::trace::TraceEvent;
@@ -35,6 +36,8 @@ pub struct Answer {
     pub places: Vec<Vec<Option<usize>>>,
     /// The error that sending a packet of this machine's own met.
     pub refused: Option<i32>,
+    /// What the kernel has counted in the meantime.
+    pub counted: Vec<String>,
 }
 
 impl Answer {
@@ -60,6 +63,7 @@ impl Inside {
         }
         // What came before is not of this packet.
         while self.traces.read().map_err(kernel("trace"))?.more {}
+        let before = Counters::read();
         let refused = match &question.iif {
             Some(iif) => {
                 self.arrive(&picture.network, iif, question, &skb)?;
@@ -80,6 +84,7 @@ impl Inside {
             }
         };
         let events = self.hear()?;
+        let counted = Counters::read().grown_since(&before);
         let group = one_packet(TABLE, &events);
         let places = group.as_ref().map_or_else(Vec::new, |group| {
             let passes = group.passes.iter();
@@ -98,6 +103,7 @@ impl Inside {
             group,
             places,
             refused,
+            counted,
         })
     }
 
@@ -222,6 +228,9 @@ fn send(question: &Question, skb: &Skb) -> Result<Option<i32>, TwinError> {
         uid: question.uid,
         gid: question.gid,
         mark: question.mark,
+        source: skb.src(),
+        protocol: skb.l4().proto,
+        tos: skb.tos(),
     };
     match send_ip(&skb.data, to, from) {
         Ok(()) => Ok(None),

@@ -11,8 +11,10 @@ use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::commit::commit;
 use crate::kernel::nf_tables::load::{self, ReadElements};
 use crate::kernel::nf_tables::trace::Traces;
-use crate::kernel::route::{ForPackets, copy_links_for, make_change};
-use crate::model::network::{ChangeAction, Neighbour, RouteChange, neighbour_state as state};
+use crate::kernel::route::{ForPackets, bridge_port, copy_links_for, filters_vlans, make_change};
+use crate::model::network::{
+    ChangeAction, Neighbour, PolicyRule, RouteChange, neighbour_state as state,
+};
 use crate::model::{Family, Name, Network, Ruleset, Snapshot};
 use crate::stage::plan;
 use nix::sched::{CloneFlags, unshare};
@@ -82,6 +84,11 @@ pub fn build(picture: &Snapshot, entries: &[Name], far: Namespace) -> Result<Ins
     if failed > 0 {
         not_copied.push(format!("{failed} devices or addresses"));
     }
+    not_copied.extend(plain(network));
+    let by_port = |rule: &PolicyRule| rule.sport.is_some() || rule.dport.is_some();
+    if network.rules.iter().any(by_port) {
+        not_copied.push("ports in routing rules, for packets that this machine sends".into());
+    }
     let frames = far.run(move || {
         let mut socket = Socket::open(Protocol::Route).map_err(links_error)?;
         for link in crate::kernel::route::read_links(&mut socket).map_err(links_error)? {
@@ -116,6 +123,30 @@ pub fn build(picture: &Snapshot, entries: &[Name], far: Namespace) -> Result<Ins
         places: places(&made),
         not_copied,
         _far: far,
+    })
+}
+
+/// What devices do beyond what their copies do: one sentence each.
+fn plain(network: &Network) -> impl Iterator<Item = String> {
+    network.links.iter().filter_map(|link| {
+        let name = &link.name;
+        if link.carrier == Some(true) && !bridge_port(link).forwards() {
+            return Some(format!(
+                "the spanning tree's state of {name}, which forwards in the copy"
+            ));
+        }
+        let kind = link.kind.as_deref()?;
+        Some(match kind {
+            "bridge" if filters_vlans(link) => {
+                format!("the VLANs of the ports of {name}: each port has the bridge's own")
+            }
+            "bond" | "team" => format!("the {kind} {name} as such: its copy is one plain device"),
+            "vxlan" | "gre" | "gretap" | "ip6gre" | "ip6gretap" | "ipip" | "sit" | "ip6tnl"
+            | "geneve" | "wireguard" | "xfrm" | "vti" | "vti6" | "macsec" => {
+                format!("the tunnel {name}: what goes into its copy does not come out again")
+            }
+            _ => return None,
+        })
     })
 }
 

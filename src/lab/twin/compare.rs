@@ -1,6 +1,8 @@
 //! The kernel's answer beside the prediction: rules in order, policies, fate, device and NAT.
 
 use super::Answer;
+use super::reason::{Reason, reason};
+use crate::flow::fib::LOOPBACK;
 use crate::flow::group::{End, verdict_words};
 use crate::flow::hooks::hook_name;
 use crate::flow::report::{ChainStep, Fate, Outcome, Place, RuleVerdict};
@@ -39,7 +41,7 @@ pub struct Comparison {
     /// What the kernel did, by rules and policies.
     pub kernel: Vec<Act>,
     pub predicted: Vec<Act>,
-    /// Nothing where the trace only ends: routing or a check between the hooks.
+    /// Nothing where the trace only ends, by routing or a check between the hooks, and no counter tells why.
     pub fate: Option<Fate>,
     pub oif: Option<Name>,
     /// Where the packet ended, in words.
@@ -67,7 +69,19 @@ pub fn compare(
     let (kernel, rejected) = acts_of_kernel(picture, answer);
     let predicted = acts_of_prediction(simulator, trace);
     let local = answer.group.as_ref().is_none_or(|group| group.local);
+    // What leaves by the loopback device comes in again, and has ended there.
+    let looped = answer
+        .group
+        .as_ref()
+        .is_some_and(|group| group.oif == Some(LOOPBACK));
+    let gone = match answer.end() {
+        End::Unseen => true,
+        End::Left => looped,
+        _ => false,
+    };
+    let reason = reason(&answer.counted).filter(|_| gone);
     let fate = match answer.end() {
+        _ if gone => reason.as_ref().and_then(|reason| reason.fate),
         End::Unseen => None,
         End::Dropped if rejected => Some(Fate::Rejected),
         End::Dropped => Some(Fate::Dropped),
@@ -86,6 +100,15 @@ pub fn compare(
     let mut differences = Vec::new();
     parts_at(&kernel, &predicted, &mut differences);
     compare_fates(fate, trace.fate, &mut differences);
+    if let Some((reason, check)) = reason
+        .as_ref()
+        .and_then(|reason| Some((reason, reason.contradicts(trace)?)))
+    {
+        differences.push(format!(
+            "reason: the kernel's counters say {}, predicted was the check {check}",
+            reason.words
+        ));
+    }
     if let (Some(oif), true) = (&oif, trace.fate.passes()) {
         let expected = trace.oif.map(|index| picture.network.link_name(index));
         if expected.as_ref().is_some_and(|expected| expected != oif) {
@@ -121,6 +144,11 @@ pub fn compare(
             ));
         }
     }
+    let by = gone.then_some(if picture.legacy.is_empty() {
+        "by routing or a check"
+    } else {
+        "by routing, a check or a legacy rule"
+    });
     let uncertain = !trace.uncertain.is_empty();
     if uncertain && !differences.is_empty() {
         // Another branch may be what the kernel took: then nothing was wrong.
@@ -133,7 +161,7 @@ pub fn compare(
         }
     }
     Comparison {
-        end: end_words(answer, fate),
+        end: end_words(answer, fate, by, reason.as_ref()),
         kernel,
         predicted,
         fate,
@@ -154,10 +182,16 @@ fn ends((src, dst, sport, dport): Ends) -> String {
     format!("{} to {}", side(src, sport), side(dst, dport))
 }
 
-fn end_words(answer: &Answer, fate: Option<Fate>) -> String {
-    if let Some(fate) = fate {
-        return fate.word().to_owned();
-    }
+/// `by`: what may have ended a packet that no rule of nf_tables ended.
+fn end_words(
+    answer: &Answer,
+    fate: Option<Fate>,
+    by: Option<&str>,
+    reason: Option<&Reason>,
+) -> String {
+    let (Some(by), fate) = (by, fate) else {
+        return fate.map_or("uncertain", Fate::word).to_owned();
+    };
     let errno = answer
         .refused
         .map(|errno| format!(" ({})", std::io::Error::from_raw_os_error(errno)))
@@ -168,7 +202,9 @@ fn end_words(answer: &Answer, fate: Option<Fate>) -> String {
         .and_then(|group| group.passes.last())
         .map(|pass| format!("last seen in {} {} {}", pass.family, pass.table, pass.chain));
     let last = last.unwrap_or_else(|| "no chain of the ruleset saw it".to_owned());
-    format!("gone between the hooks, by routing or a check{errno}; {last}")
+    let word = fate.map_or("gone between the hooks", Fate::word);
+    let why = reason.map_or(by, |reason| reason.words);
+    format!("{word}, {why}{errno}; {last}")
 }
 
 /// The first act that is not the same on both sides.

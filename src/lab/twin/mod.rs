@@ -7,6 +7,7 @@
 mod answer;
 mod build;
 mod compare;
+mod reason;
 
 pub use answer::Answer;
 pub use compare::{Act, Comparison, compare, json};

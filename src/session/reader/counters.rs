@@ -34,9 +34,46 @@ impl Reader {
                 self.set_rules(key, new);
             }
         }
+        let legacy = |key: &ChainKey| {
+            let mut tables = self.legacy.shown.iter();
+            tables.any(|table| (table.family, &table.name) == (key.family, &key.table))
+        };
+        // A sweep reads them anyway.
+        if !sweep && shown.iter().any(legacy) {
+            let mut missing = Vec::new();
+            self.read_legacy(&mut missing);
+            for missing in missing {
+                tracing::warn!(missing, "cannot read counters");
+            }
+        }
         self.read_objects()?;
         self.read_policies()?;
         self.read_expiring()
+    }
+
+    /// Legacy tables, each as a whole, and what their rules counted since they were read.
+    pub(super) fn read_legacy(&mut self, missing: &mut Vec<String>) {
+        let before = self.legacy.shown.clone();
+        let steady = self.legacy.read(&self.network, missing);
+        let now = Instant::now();
+        let rates = Arc::make_mut(&mut self.rates);
+        for table in &self.legacy.shown {
+            let mut old = before.iter();
+            let old = old.find(|old| (old.family, &old.name) == (table.family, &table.name));
+            for (place, chain) in table.chains.iter().enumerate() {
+                let key = key_of(table, chain);
+                if self.readings.just_read(&key, now) {
+                    continue;
+                }
+                let old = old.and_then(|old| old.chains.get(place));
+                match old.filter(|_| steady.contains(&key)) {
+                    Some(old) => self
+                        .readings
+                        .chain(rates, &key, &old.rules, &chain.rules, now),
+                    None => self.readings.anew(rates, &key, now),
+                }
+            }
+        }
     }
 
     /// Counters of all rules, a table at a time.

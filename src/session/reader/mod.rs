@@ -420,7 +420,7 @@ impl Reader {
 
     fn read_system(&mut self) {
         let mut missing = system::read(&mut self.network);
-        self.legacy.read(&self.network, &mut missing);
+        self.read_legacy(&mut missing);
         for missing in missing {
             tracing::warn!(missing, "cannot read all of the system");
         }
@@ -527,6 +527,7 @@ impl Reader {
         let known: HashSet<ChainKey> = self
             .tables
             .iter()
+            .chain(&self.legacy.shown)
             .flat_map(|table| table.chains.iter().map(|chain| key_of(table, chain)))
             .collect();
         self.readings

@@ -176,6 +176,14 @@ fn everything(network: &Network, before: &[Saved]) -> Vec<Saved> {
             rules.entry((family, priority)).or_default();
         }
     }
+    // Gateways are looked up when routes are made, by the rules there are: those come behind the routes, as rules that
+    // keep packets away would keep routes from being made.
+    for ((family, priority), rules) in rules {
+        saved.push(Saved {
+            place: Place::Rules { family, priority },
+            content: Content::Rules(rules),
+        });
+    }
     for table in &network.routes.tables {
         let mut destination = None;
         for route in table.iter() {
@@ -195,12 +203,6 @@ fn everything(network: &Network, before: &[Saved]) -> Vec<Saved> {
         saved.push(Saved {
             place: Place::Nexthop(one.id),
             content: Content::Nexthop(Some(one.clone())),
-        });
-    }
-    for ((family, priority), rules) in rules {
-        saved.push(Saved {
-            place: Place::Rules { family, priority },
-            content: Content::Rules(rules),
         });
     }
     saved

@@ -214,10 +214,7 @@ fn show_chain(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
         return;
     }
     let shown: Vec<ChainKey> = match state.explore.content(ruleset) {
-        // Legacy tables are read as a whole, now and then.
-        Content::Rules(table, chain) if !ruleset.is_legacy(table.family, &table.name) => {
-            vec![chain_key(table, chain)]
-        }
+        Content::Rules(table, chain) => vec![chain_key(table, chain)],
         _ => Vec::new(),
     };
     if shown != state.explore.shown {

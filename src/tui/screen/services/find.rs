@@ -62,8 +62,11 @@ pub fn ask(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect>) {
     let due = match &state.services.asked {
         None => true,
         Some(asked) => {
-            let paused = state.now >= asked.at + pause;
-            unread.len() < asked.unread || paused && !asked.is_of(ruleset)
+            let paused = |pause: Duration| state.now >= asked.at + pause;
+            unread.len() < asked.unread
+                || paused(pause) && asked.generation != ruleset.generation
+                // Whatever they count, they are others.
+                || paused(PAUSE) && !asked.is_of(ruleset)
         }
     };
     if !complete || !due {

@@ -167,10 +167,6 @@ fn watch(state: &mut State, effects: &mut Vec<Effect>) {
             }
         }
     }
-    if let Some(ruleset) = state.ruleset() {
-        // Legacy tables are read as a whole, now and then.
-        chains.retain(|key| !ruleset.is_legacy(key.family, &key.table));
-    }
     if chains != state.explore.shown {
         state.explore.shown.clone_from(&chains);
         effects.push(Effect::Send(Command::Show(chains)));
