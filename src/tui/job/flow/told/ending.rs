@@ -37,6 +37,8 @@ impl Teller<'_> {
                 )
             }
             Some(Step::Check(check)) if !check.passed => format!(" by the check {}", check.name),
+            // What it says already.
+            Some(Step::Route(route)) if route.decision == "no route" => String::new(),
             Some(Step::Route(route)) => format!(": {}", route.decision),
             _ => String::new(),
         };
@@ -49,7 +51,11 @@ impl Teller<'_> {
         } else {
             Sort::Bad
         };
-        let mut about = vec![line(sort, format!("The packet is {end}."))];
+        let what = match trace.fate {
+            Fate::NoRoute => format!("The packet goes nowhere: {end}."),
+            _ => format!("The packet is {end}."),
+        };
+        let mut about = vec![line(sort, what)];
         let why = match trace.fate {
             Fate::Dropped => "It disappears; the sender hears nothing.",
             Fate::Rejected => "It is dropped, and the sender is told so.",
