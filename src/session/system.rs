@@ -8,6 +8,7 @@ use crate::model::{Family, Network, Table};
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Read it into `network`; what did not change stays shared. Returns what could not be read, in words.
 pub fn read(network: &mut Network) -> Vec<String> {
@@ -41,12 +42,23 @@ pub fn read(network: &mut Network) -> Vec<String> {
 pub struct Legacy {
     read: Vec<LegacyTable>,
     pub shown: Vec<Arc<Table>>,
+    /// When counters are worth reading again: tables are read as a whole, and large ones take their time.
+    rest_until: Option<Instant>,
 }
 
+/// How much longer than reading took nobody reads again for the sake of counters.
+const REST: u32 = 20;
+
 impl Legacy {
+    /// Reading for the sake of counters would not take more than its share of a core.
+    pub fn rested(&self) -> bool {
+        self.rest_until.is_none_or(|until| Instant::now() >= until)
+    }
+
     /// Read those whose names `network` has; none is created by that. Returns the chains whose rules are what they
     /// were, but for what they counted: a rule has no handle by which it is known elsewhere.
     pub fn read(&mut self, network: &Network, missing: &mut Vec<String>) -> HashSet<ChainKey> {
+        let begun = Instant::now();
         let mut tables = Vec::new();
         if !network.legacy_tables.is_empty() {
             for family in [Family::Ip, Family::Ip6, Family::Arp] {
@@ -61,6 +73,8 @@ impl Legacy {
             self.shown = shown(&tables);
             self.read = tables;
         }
+        let done = Instant::now();
+        self.rest_until = done.checked_add(REST * done.saturating_duration_since(begun));
         steady
     }
 }

@@ -39,7 +39,7 @@ impl Reader {
             tables.any(|table| (table.family, &table.name) == (key.family, &key.table))
         };
         // A sweep reads them anyway.
-        if !sweep && shown.iter().any(legacy) {
+        if !sweep && self.legacy.rested() && shown.iter().any(legacy) {
             let mut missing = Vec::new();
             self.read_legacy(&mut missing);
             for missing in missing {
