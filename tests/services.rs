@@ -211,3 +211,27 @@ fn the_screen_counts_with_the_kernel_and_follows_a_packet() {
         });
     }
 }
+
+#[test]
+fn chains_behind_maps_are_led_to() {
+    in_namespace("chains_behind_maps_are_led_to", || {
+        nft(NFTABLES);
+        let mut command = CommandBuilder::new(BINARY);
+        command.env("TERM", "xterm-256color");
+        let mut pty = Pty::start(command, 150, 32);
+        pty.wait_text("kube-proxy");
+        pty.write("6");
+        pty.wait_text("shop/web:http");
+        // The last endpoint: its chain stands in the map of a rule.
+        pty.write("/shop/web");
+        pty.wait_text("1 match");
+        pty.write("\r\tG\r");
+        pty.wait_text("› endpoint-D-shop/web/tcp/http");
+        pty.wait_text("from service-AAAA");
+        // The service's own is led to by a chain, and by a map with a name, whose elements the screen has had read.
+        pty.write("6\tg\r");
+        pty.wait_text("› service-AAAA-shop/web/tcp/http");
+        pty.wait_text("from 2 rules");
+        pty.write("q");
+    });
+}

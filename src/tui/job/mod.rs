@@ -10,7 +10,7 @@ pub mod services;
 mod write;
 
 pub use find::{Index, find, find_labels};
-pub use scan::{holds, order, references, search};
+pub use scan::{holds, order, read_maps, references, search};
 pub use write::{Advice, advise};
 
 use super::action::Action;
@@ -226,6 +226,8 @@ pub struct Incoming {
     pub generation: u32,
     pub rules: usize,
     pub jumps: HashMap<Name, Vec<(Name, u64)>>,
+    /// Maps lead to chains as well, and the elements of one were not read.
+    pub unread: bool,
     pub sets: HashMap<Name, Vec<(Name, u64)>>,
     pub objects: HashMap<Name, Vec<(Name, u64)>>,
 }

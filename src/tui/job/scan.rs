@@ -2,12 +2,16 @@
 
 use super::find::each_node;
 use super::{Hits, Incoming, STRIDE, SearchPlace, Sort};
-use crate::model::{Family, Name};
+use crate::kernel::nf_tables::decode;
+use crate::model::expression::{Data, Verdict};
+use crate::model::{Elements, Family, Name, Set, Table};
 use crate::session::{ChainKey, Picture, RuleKey};
 use crate::tui::clean::clean;
 use crate::tui::screen::explore::node::NodeKey;
 use crate::tui::screen::routes;
 use crate::tui::text::{self, Printer, Texts};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 /// True when `text` holds `query`; case matters only where the query has capitals.
 pub fn holds(text: &str, query: &str) -> bool {
@@ -150,5 +154,42 @@ pub fn references(
             }
         }
     }
+    by_maps(table, &mut incoming);
     Some(incoming)
+}
+
+/// Chains that are reached through a map from something to verdicts: by the rules that look there.
+fn by_maps(table: &Table, incoming: &mut Incoming) {
+    for set in table.sets.iter().filter(|set| to_verdicts(set)) {
+        let Some(rules) = incoming.sets.get(&set.name) else {
+            continue;
+        };
+        let Elements::Read(list) = &set.elements else {
+            incoming.unread = true;
+            continue;
+        };
+        let read = list.iter().filter_map(|bytes| decode::element(bytes).ok());
+        let chains: HashSet<Name> = read
+            .filter_map(|element| match element.data {
+                Some(Data::Verdict(Verdict::Jump(chain) | Verdict::Goto(chain))) => Some(chain),
+                _ => None,
+            })
+            .collect();
+        for chain in chains {
+            let known = incoming.jumps.entry(chain).or_default();
+            known.extend(rules.iter().cloned());
+        }
+    }
+}
+
+fn to_verdicts(set: &Set) -> bool {
+    /// `NFT_DATA_VERDICT`
+    const VERDICT: u32 = 0xffff_ff00;
+    set.data_type == Some(VERDICT)
+}
+
+/// Maps to verdicts whose elements are known: with each more, more is known about who leads where.
+pub fn read_maps(table: &Table) -> usize {
+    let read = |set: &&Arc<Set>| to_verdicts(set) && set.elements != Elements::NotRead;
+    table.sets.iter().filter(read).count()
 }

@@ -159,6 +159,10 @@ fn incoming(state: &State, table: &Table, chain: &str) -> Vec<Span<'static>> {
     }
     let from = incoming.jumps.get(chain).map(Vec::as_slice).unwrap_or(&[]);
     match from {
+        [] if incoming.unread => vec![Span::styled(
+            "from no rule; maps may lead here",
+            theme.style(Meaning::Dim),
+        )],
         [] => vec![Span::styled(
             "nothing jumps here",
             theme.style(Meaning::Warning),

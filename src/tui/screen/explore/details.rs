@@ -317,7 +317,11 @@ fn sources(
         Kind::Set => incoming.sets.get(name),
     };
     let Some(from) = from.filter(|from| !from.is_empty()) else {
-        return vec![fact(state, word, "nothing in this table")];
+        let text = match (&kind, incoming.unread) {
+            (Kind::Chain, true) => "no rule; a map whose elements were not read may lead here",
+            _ => "nothing in this table",
+        };
+        return vec![fact(state, word, text)];
     };
     let mut names: Vec<String> = from
         .iter()

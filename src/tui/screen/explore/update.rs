@@ -10,7 +10,7 @@ use crate::session::{ChainKey, Command, Picture};
 use crate::tui::action::Action;
 use crate::tui::app::{Level, Screen, State, job};
 use crate::tui::effect::Effect;
-use crate::tui::job::{Job, Sort, Target};
+use crate::tui::job::{Job, Sort, Target, read_maps};
 use crate::tui::search;
 use std::sync::Arc;
 use std::time::Duration;
@@ -233,7 +233,8 @@ fn ask_references(state: &mut State, ruleset: &Ruleset, effects: &mut Vec<Effect
     };
     let name = name.clone();
     let rules = ruleset.find(family, &name).map_or(0, |table| {
-        table.chains.iter().map(|chain| chain.rules.len()).sum()
+        let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
+        rules + read_maps(table)
     });
     let asked = (
         NodeKey::Table(family, name.clone()),
