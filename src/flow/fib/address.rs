@@ -145,7 +145,15 @@ pub fn is_link_local(address: Ipv6Addr) -> bool {
 }
 
 /// `ipv6_addr_scope`: 0 for global ones.
-fn scope_bits(address: Ipv6Addr) -> u32 {
+pub(super) fn scope_bits(address: Ipv6Addr) -> u32 {
+    if address.is_multicast() {
+        return match address.octets()[1] & 15 {
+            1 => 0x10,
+            2 => 0x20,
+            5 => 0x40,
+            _ => 0,
+        };
+    }
     if is_link_local(address) {
         0x20
     } else if address.is_loopback() {

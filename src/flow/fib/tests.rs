@@ -196,3 +196,11 @@ fn labels_and_scopes() {
     assert_eq!(source_scope(address("ff02::1")), 2);
     assert_eq!(source_scope(address("fd00::1")), 14);
 }
+
+#[test]
+fn groups_have_scopes_as_stations_have() {
+    let scope = |text: &str| super::address::scope_bits(text.parse().unwrap());
+    assert_eq!([scope("ff02::1"), scope("fe80::1")], [0x20, 0x20]);
+    assert_eq!([scope("ff05::2"), scope("fec0::1")], [0x40, 0x40]);
+    assert_eq!([scope("ff0e::1"), scope("2001:db8::1")], [0, 0]);
+}
