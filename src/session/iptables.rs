@@ -308,7 +308,7 @@ pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Le
         let wanted = parse::apply(&one, from_legacy::table(&now))
             .map_err(|wrong| Failure::Text(vec![wrong]))?;
         let wanted = to_legacy::table(&wanted).map_err(|error| other(&error))?;
-        let added = compiled.plan.add(before, wanted);
+        let added = compiled.plan.add(before, &now, wanted);
         added.map_err(|error| other(&error))?;
         compiled
             .spans

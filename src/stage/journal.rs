@@ -197,7 +197,8 @@ pub fn finish(
     }
     let mut pictures = Vec::new();
     ciborium::into_writer(&(before, after, steps), &mut pictures).map_err(io::Error::other)?;
-    let packed = zstd::encode_all(pictures.as_slice(), 1)?;
+    // At once, so that its tables are as large as what they are for.
+    let packed = zstd::bulk::compress(&pictures, 1)?;
     if packed.len() as u64 <= ROOM / 2 {
         write_quickly(&path(number, "pictures"), &packed, 0o600)?;
     }

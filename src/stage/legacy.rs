@@ -8,7 +8,7 @@
 mod counted;
 mod merge;
 
-use crate::kernel::legacy::blob::{self, Blob, BlobError, Encoded};
+use crate::kernel::legacy::blob::{self, Blob, BlobError};
 use crate::kernel::legacy::sockopt::LegacySocket;
 use crate::kernel::legacy::{LegacyError, XtablesLock};
 use crate::model::xtables::rule::LegacyTable;
@@ -16,6 +16,7 @@ use crate::model::{Family, Name};
 use counted::Counters;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -43,7 +44,7 @@ pub struct Plan {
 struct Change {
     saved: Saved,
     wanted: LegacyTable,
-    encoded: Encoded,
+    counters: Counters,
 }
 
 /// One table was not replaced, and those before it are what they were.
@@ -89,21 +90,28 @@ impl Plan {
         self.changes.iter().map(|change| &change.wanted)
     }
 
-    /// Add a table: what it is now (with its bytes), and what it shall be.
-    pub fn add(&mut self, before: Blob, wanted: LegacyTable) -> Result<(), BlobError> {
+    /// Add a table: what it is now, as the kernel gave it and decoded, and what it shall be.
+    pub fn add(
+        &mut self,
+        before: Blob,
+        now: &LegacyTable,
+        wanted: LegacyTable,
+    ) -> Result<(), BlobError> {
         let encoded = blob::encode(&wanted)?;
+        let counters = Counters::asked(now, &wanted);
+        debug_assert_eq!(encoded.counters.len(), counters.len());
         self.changes.push(Change {
             saved: Saved {
                 family: wanted.family,
                 table: wanted.name.clone(),
                 before,
                 after: Blob {
-                    info: encoded.info.clone(),
-                    bytes: encoded.blob.clone(),
+                    info: encoded.info,
+                    bytes: Arc::new(encoded.blob.into()),
                 },
             },
             wanted,
-            encoded,
+            counters,
         });
         Ok(())
     }
@@ -150,11 +158,7 @@ impl Change {
     fn make(&self) -> io::Result<()> {
         let saved = &self.saved;
         let socket = LegacySocket::open(saved.family)?;
-        let old = saved.decode(&saved.before).map_err(io::Error::other)?;
-        let counters = Counters::asked(&old, &self.wanted);
-        put(&socket, &saved.table, &saved.after, &counters)?;
-        debug_assert_eq!(self.encoded.counters.len(), counters.len());
-        Ok(())
+        put(&socket, &saved.table, &saved.after, &self.counters)
     }
 }
 
@@ -199,7 +203,7 @@ impl Saved {
             let encoded = blob::encode(&wanted).map_err(text)?;
             Blob {
                 info: encoded.info,
-                bytes: encoded.blob,
+                bytes: Arc::new(encoded.blob.into()),
             }
         };
         let made = self.decode(&blob).map_err(text)?;

@@ -12,7 +12,9 @@ use crate::model::xtables::rule::{
 };
 use crate::model::{Family, Name};
 use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// `NF_INET_NUMHOOKS`; arp has fewer, bridges have as many and `brouting`.
 pub const HOOKS: usize = 5;
@@ -56,8 +58,8 @@ pub struct Info {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blob {
     pub info: Info,
-    #[serde(with = "serde_bytes")]
-    pub bytes: Vec<u8>,
+    /// Tables of clusters have tens of megabytes: a clone shares them.
+    pub bytes: Arc<ByteBuf>,
 }
 
 /// The names of built-in chains by hook number.

@@ -10,6 +10,7 @@ use crate::model::xtables::rule::LegacyTable;
 use crate::model::{Family, Name};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LegacyError {
@@ -241,7 +242,10 @@ impl LegacySocket {
             {
                 continue;
             }
-            return Ok(Blob { info, bytes: blob });
+            return Ok(Blob {
+                info,
+                bytes: Arc::new(blob.into()),
+            });
         }
         Err(LegacyError::Restless(table.to_owned()))
     }

@@ -15,7 +15,7 @@ enum Source {
 }
 
 /// For every entry of a table, in the order of its blob.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Counters(Vec<Source>);
 
 impl Counters {
