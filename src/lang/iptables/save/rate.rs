@@ -7,8 +7,12 @@ use crate::model::xtables::target::Rateest;
 
 const UNITS: [(&str, u64); 4] = [("day", 86_400), ("hour", 3600), ("min", 60), ("sec", 1)];
 
-/// The place in [`UNITS`] with which iptables writes a period, given in `scale` parts of a second.
+/// The place in [`UNITS`] with which iptables writes a period, given in `scale` parts of a second. No period (the kernel
+/// takes that, too) has the first.
 pub fn rate_unit(period: u64, scale: u64) -> usize {
+    if period == 0 {
+        return 0;
+    }
     let mut place = 1;
     while let Some((_, seconds)) = UNITS.get(place) {
         let unit = seconds * scale;
@@ -398,5 +402,22 @@ pub fn statistic(s: &Statistic, out: &mut String) {
             s.packet
         ),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_without_a_period_is_written() {
+        let mut out = String::new();
+        let without = Limit {
+            burst: 5,
+            ..Limit::default()
+        };
+        limit(&without, &mut out);
+        assert_eq!(out, " --limit inf");
+        assert_eq!(rate_unit(0, LIMIT_SCALE), 0);
     }
 }
