@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{BINARY, Host, in_namespace, nft, output, run, until};
+use common::{BINARY, Host, batch, in_namespace, nft, output, router, run, until};
 use serde_json::Value;
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -43,47 +43,18 @@ table ip raw {
 }
 ";
 
-/// A router between `lan` and `wan`.
-fn router() {
-    let lines = "link set lo up
-link add lan type veth peer name lanpeer
-link add wan type veth peer name wanpeer
-link add br0 type bridge
-link add port type veth peer name portpeer
-link set port master br0
-link set lan up
-link set lanpeer up
-link set wan up
-link set wanpeer up
-link set br0 up
-link set port up
-link set portpeer up
-address add 10.0.1.1/24 dev lan
-address add 10.0.2.1/24 dev wan
-address add 10.0.3.1/24 dev br0
-address add fd00:1::1/64 dev lan nodad
-address add fd00:2::1/64 dev wan nodad
-route add default via 10.0.2.254 dev wan
-route add 2001:db8::/32 via fd00:2::9 dev wan
+/// The router with some more routes and policy rules, and its firewall.
+fn firewall() {
+    router();
+    batch(
+        "route add 2001:db8::/32 via fd00:2::9 dev wan
 route add blackhole 192.168.0.0/16
 route add unreachable 10.99.0.0/16
 route add 10.50.0.0/16 via 10.0.2.77 dev wan table 50
 rule add fwmark 0x32 table 50
 rule add to 10.51.0.0/16 prohibit
-";
-    let done = run("ip", &["-batch", "-"], lines);
-    assert!(
-        done.status.success(),
-        "{}",
-        String::from_utf8_lossy(&done.stderr)
+",
     );
-    for path in [
-        "ipv4/ip_forward",
-        "ipv6/conf/all/forwarding",
-        "ipv4/conf/lan/rp_filter",
-    ] {
-        std::fs::write(format!("/proc/sys/net/{path}"), "1").expect("a sysctl");
-    }
     nft(RULES);
 }
 
@@ -99,7 +70,7 @@ fn ask(options: &str) -> Value {
 #[test]
 fn the_kernel_says_what_was_predicted() {
     in_namespace("the_kernel_says_what_was_predicted", || {
-        router();
+        firewall();
         let lan = "--iif lan --src 10.0.1.9 --sport 4000";
         for (packet, fate) in [
             (
@@ -162,7 +133,7 @@ fn the_kernel_says_what_was_predicted() {
 #[test]
 fn random_packets_agree_and_nothing_is_touched() {
     in_namespace("random_packets_agree_and_nothing_is_touched", || {
-        router();
+        firewall();
         let state = || {
             [
                 output("nft", &["-a", "list", "ruleset"]),
@@ -296,7 +267,7 @@ fn flows_that_are_known_stay_known() {
 #[test]
 fn ipsets_and_legacy_tables_are_copied() {
     in_namespace("ipsets_and_legacy_tables_are_copied", || {
-        router();
+        firewall();
         let sets = "create gone hash:ip\ncreate bad hash:net\nadd bad 10.0.1.32/28\ncreate pairs hash:ip,port timeout 600\nadd pairs 10.0.1.9,tcp:86\ndestroy gone\n";
         let done = run("ipset", &["restore"], sets);
         if !done.status.success() {
@@ -329,7 +300,7 @@ fn ipsets_and_legacy_tables_are_copied() {
 #[test]
 fn it_is_quick_and_says_what_it_cannot() {
     in_namespace("it_is_quick_and_says_what_it_cannot", || {
-        router();
+        firewall();
         let begun = Instant::now();
         ask("--iif lan --src 10.0.1.9 --sport 1 --dst 203.0.113.1 --proto tcp --dport 85");
         assert!(
@@ -362,7 +333,7 @@ fn it_is_quick_and_says_what_it_cannot() {
 #[test]
 fn staged_changes_are_asked_about_as_well() {
     in_namespace("staged_changes_are_asked_about_as_well", || {
-        router();
+        firewall();
         let rules = output("nft", &["-a", "list", "chain", "inet", "fw", "forward"]);
         let allowed = rules.lines().find(|line| line.contains("@allowed"));
         let handle = allowed
@@ -411,7 +382,7 @@ add rule ip later pre tcp dport 8090 dnat to 10.0.2.7:85
 #[test]
 fn a_case_holds_everything() {
     in_namespace("a_case_holds_everything", || {
-        router();
+        firewall();
         // In a snapshot whose packet the kernel has to answer differently: the rule is another one than the kernel
         // gets to see when `--time` is not now.
         nft(

@@ -3,47 +3,10 @@
 
 mod common;
 
-use common::{BINARY, in_namespace, nft, output, run};
+use common::{BINARY, batch, in_namespace, nft, output, router};
 use serde_json::Value;
 
 /// Run lines of `ip -batch`.
-fn ip(lines: &str) {
-    let done = run("ip", &["-batch", "-"], lines);
-    let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{errors}");
-}
-
-/// A router between `lan` and `wan`, with a bridge beside them.
-fn router() {
-    ip("link set lo up
-link add lan type veth peer name lanpeer
-link add wan type veth peer name wanpeer
-link add br0 type bridge
-link add port type veth peer name portpeer
-link set port master br0
-link set lan up
-link set lanpeer up
-link set wan up
-link set wanpeer up
-link set br0 up
-link set port up
-link set portpeer up
-address add 10.0.1.1/24 dev lan
-address add 10.0.2.1/24 dev wan
-address add 10.0.3.1/24 dev br0
-address add fd00:1::1/64 dev lan nodad
-address add fd00:2::1/64 dev wan nodad
-route add default via 10.0.2.254 dev wan
-");
-    for path in [
-        "ipv4/ip_forward",
-        "ipv6/conf/all/forwarding",
-        "ipv4/conf/lan/rp_filter",
-    ] {
-        std::fs::write(format!("/proc/sys/net/{path}"), "1").expect("a sysctl");
-    }
-}
-
 fn ask(options: &str) -> Value {
     let words = ["trace", "--in-kernel", "--json"].into_iter();
     let words: Vec<&str> = words.chain(options.split_whitespace()).collect();
@@ -98,7 +61,7 @@ rule add from 10.0.1.1 table 60
 rule add ipproto udp to 198.51.100.0/24 prohibit
 rule add tos 0x10 to 198.51.100.0/24 blackhole
 ";
-        ip(lines);
+        batch(lines);
         for (packet, fate) in [
             (
                 "--src 10.0.1.1 --dst 203.0.113.1 --proto tcp --sport 4000 --dport 80",
@@ -160,7 +123,7 @@ link set port2 master br0
 link set port2 up
 link set portpeer2 up
 ";
-        ip(lines);
+        batch(lines);
         nft("table bridge b { chain f { type filter hook forward priority 0; }; }");
         let station = |port: &str, mac: &str| {
             output(

@@ -149,3 +149,43 @@ pub fn until(what: &str, mut is: impl FnMut() -> bool) {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+/// Lines of `ip -batch`, all of which must work.
+pub fn batch(lines: &str) {
+    let done = run("ip", &["-batch", "-"], lines);
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{errors}");
+}
+
+/// A router between `lan` and `wan`, with a bridge beside them.
+pub fn router() {
+    batch(
+        "link set lo up
+link add lan type veth peer name lanpeer
+link add wan type veth peer name wanpeer
+link add br0 type bridge
+link add port type veth peer name portpeer
+link set port master br0
+link set lan up
+link set lanpeer up
+link set wan up
+link set wanpeer up
+link set br0 up
+link set port up
+link set portpeer up
+address add 10.0.1.1/24 dev lan
+address add 10.0.2.1/24 dev wan
+address add 10.0.3.1/24 dev br0
+address add fd00:1::1/64 dev lan nodad
+address add fd00:2::1/64 dev wan nodad
+route add default via 10.0.2.254 dev wan
+",
+    );
+    for path in [
+        "ipv4/ip_forward",
+        "ipv6/conf/all/forwarding",
+        "ipv4/conf/lan/rp_filter",
+    ] {
+        std::fs::write(format!("/proc/sys/net/{path}"), "1").expect("a sysctl");
+    }
+}

@@ -191,14 +191,14 @@ impl<'s> Walk<'s, '_> {
             self.note(|| "the station behind the bridge is not known".into());
             return self.end_at(fate, bridge);
         };
-        let out = if mac.destination[0] & 1 != 0 {
-            None
-        } else {
-            self.port_for(bridge, mac.destination)
+        let [first, ..] = mac.destination;
+        let unicast = first & 1 == 0;
+        let out = match unicast {
+            true => self.port_for(bridge, mac.destination),
+            false => None,
         };
         let out = out.or_else(|| {
             let links = &self.sim.network.links;
-            let unicast = mac.destination[0] & 1 == 0;
             let port = links.iter().find(|link| {
                 let own = link.master == Some(bridge) && link.is_up();
                 own && (!unicast || bridge_port(link).flood) && bridge_port(link).forwards()

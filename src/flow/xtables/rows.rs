@@ -77,8 +77,9 @@ fn port(header: &Header, matches: &[Code]) -> Option<u128> {
         Extension::Udp(udp) => (IPPROTO_UDP, udp.dpts, udp.invflags),
         _ => return None,
     };
-    let one = ports[0] == ports[1] && invflags & INVERTED_PORT == 0;
-    (one && !inverted && proto == u16::from(own)).then(|| port_value(own, ports[0]))
+    let [first, last] = ports;
+    let one = first == last && invflags & INVERTED_PORT == 0;
+    (one && !inverted && proto == u16::from(own)).then(|| port_value(own, first))
 }
 
 impl Walk<'_, '_> {
