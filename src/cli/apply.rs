@@ -229,7 +229,7 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
         iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
     };
     if args.backend == Backend::Legacy {
-        let compiled = iptables::compile_legacy(text, family, reading).map_err(failed)?;
+        let mut compiled = iptables::compile_legacy(text, family, reading).map_err(failed)?;
         if args.check {
             return Ok(());
         }
@@ -237,9 +237,8 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
             text: beginning(name, text),
             ..args.safety.options()?
         };
-        let tables = compiled.plan.tables();
-        args.safety.look(|| severed::by_legacy(tables))?;
-        return match commit::run_legacy(&compiled.plan, &options) {
+        args.safety.look(|| severed::by_legacy(&compiled.plan))?;
+        return match commit::run_legacy(&mut compiled.plan, &options) {
             Ok(done) => Ok(args.safety.told(&done)?),
             Err(LegacyError::Refused(refused)) => {
                 let wrong = compiled.wrong(&refused);

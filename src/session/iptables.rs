@@ -1,7 +1,10 @@
 //! A text in the iptables language to the kernel: read, compared with what is there, written all at once.
 
-use crate::kernel::legacy::sockopt::LegacySocket;
-use crate::kernel::legacy::{XtablesLock, blob};
+mod legacy;
+
+pub use legacy::{Legacy, compile_legacy};
+
+use crate::kernel::legacy::blob;
 use crate::kernel::machine;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, ReadElements};
@@ -9,12 +12,11 @@ use crate::kernel::nf_tables::refusal::{Refusal, Refused};
 use crate::kernel::nf_tables::{commit, dump};
 use crate::lang::iptables::parse::{self, Action, Machine, Reading, TableText, Wrong};
 use crate::lang::iptables::rule::{Chain, Table};
-use crate::lang::iptables::{builtin, from_legacy, from_nft, print, save, to_legacy, to_nft};
+use crate::lang::iptables::{builtin, from_nft, print, save, to_legacy, to_nft};
 use crate::model::command::{Command, What};
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::LegacyVerdict;
 use crate::model::{Family, Ruleset};
-use crate::stage::legacy;
 
 /// Why nothing was changed.
 #[derive(Debug)]
@@ -266,70 +268,4 @@ pub fn verify(text: &str, family: Family, legacy: bool, counters: bool) -> Resul
         Err(Refused::Commands(list)) => Err(Failure::Kernel(wrongs(&commands, &spans, &list))),
         Err(refused) => Err(other(&refused)),
     }
-}
-
-/// A text for legacy tables: one replacement per table.
-pub struct Legacy {
-    pub plan: legacy::Plan,
-    /// For each table, the bytes of the text that are about it.
-    pub spans: Vec<(usize, usize)>,
-    /// Keeps others from the tables until the plan is carried out.
-    _lock: XtablesLock,
-}
-
-impl Legacy {
-    /// A refusal, put on the text.
-    pub fn wrong(&self, refused: &legacy::Refused) -> Wrong {
-        let (start, end) = self.spans.get(refused.index).copied().unwrap_or_default();
-        Wrong::new(start, end, refused.to_string())
-    }
-}
-
-/// Read a text and compare it with the legacy tables as they are now, which are created where they are not there.
-pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Legacy, Failure> {
-    let machine = machine_for(text);
-    let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
-    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let socket = LegacySocket::open(family).map_err(|error| match error.kind() {
-        std::io::ErrorKind::Unsupported => Failure::Other(format!(
-            "legacy tables of the family {family} are not supported; leave --backend out"
-        )),
-        _ => other(&error),
-    })?;
-    let mut compiled = Legacy {
-        _lock: legacy::lock().map_err(|error| other(&error))?,
-        plan: legacy::Plan::default(),
-        spans: Vec::new(),
-    };
-    for one in together(texts) {
-        let before = socket.blob(&one.name).map_err(|error| other(&error))?;
-        let now = blob::decode(family, &one.name, &before.info, &before.bytes)
-            .map_err(|error| other(&error))?;
-        let wanted = parse::apply(&one, from_legacy::table(&now))
-            .map_err(|wrong| Failure::Text(vec![wrong]))?;
-        let wanted = to_legacy::table(&wanted).map_err(|error| other(&error))?;
-        let added = compiled.plan.add(before, &now, wanted);
-        added.map_err(|error| other(&error))?;
-        compiled
-            .spans
-            .push(match (one.actions.first(), one.actions.last()) {
-                (Some((_, start, _)), Some((.., end))) => (*start, *end),
-                _ => (0, 0),
-            });
-    }
-    Ok(compiled)
-}
-
-/// Each table once: a text may come back to one (single commands do), and it is replaced once.
-fn together(texts: Vec<TableText>) -> Vec<TableText> {
-    let mut merged: Vec<TableText> = Vec::new();
-    for one in texts {
-        match merged.iter_mut().find(|there| there.name == one.name) {
-            // What stands before a table that is emptied does not count.
-            Some(there) if one.flush => *there = one,
-            Some(there) => there.actions.extend(one.actions),
-            None => merged.push(one),
-        }
-    }
-    merged
 }

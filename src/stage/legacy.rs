@@ -4,34 +4,44 @@
 //! table after table, and brings back those already replaced when one is refused; [`undo`] brings back what was.
 //! Rules that stay keep what they have counted until then. What others did to a table since stays there: undoing
 //! is a merge of what was, what was made of it and what is there now (`merge`), and may be repeated.
+//!
+//! A change of single rules is made in the bytes (`edit`): of a table of a cluster all the rest need not be understood,
+//! nor kept for taking it back.
 
 mod counted;
+pub mod edit;
 mod merge;
 
 use crate::kernel::legacy::blob::{self, Blob, BlobError};
 use crate::kernel::legacy::sockopt::LegacySocket;
 use crate::kernel::legacy::{LegacyError, XtablesLock};
-use crate::model::xtables::rule::LegacyTable;
+use crate::model::xtables::rule::{LegacyChain, LegacyTable};
 use crate::model::{Family, Name};
 use counted::Counters;
+use edit::{Back, Changed, Edited};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
+const MEANWHILE: &str = "somebody else replaced it at the same time";
 /// How long another program may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A table before and after a change.
+/// What takes the change of a table back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     pub family: Family,
     pub table: Name,
-    /// As the kernel gave it, counters among it.
-    pub before: Blob,
-    /// What it was replaced by.
-    pub after: Blob,
+    kept: Kept,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Kept {
+    /// The table as the kernel gave it, counters among it, and what it was replaced by.
+    Whole { before: Blob, after: Blob },
+    /// Chains where nothing but rules of these was changed.
+    Chains(Vec<Changed>),
 }
 
 /// Replacements, checked as far as that is possible without making them.
@@ -43,7 +53,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 struct Change {
     saved: Saved,
-    wanted: LegacyTable,
+    after: Blob,
     counters: Counters,
 }
 
@@ -86,8 +96,11 @@ pub fn lock() -> io::Result<XtablesLock> {
 
 impl Plan {
     /// The tables as they shall be.
-    pub fn tables(&self) -> impl Iterator<Item = &LegacyTable> {
-        self.changes.iter().map(|change| &change.wanted)
+    pub fn tables(&self) -> Result<Vec<LegacyTable>, BlobError> {
+        let tables = self.changes.iter();
+        tables
+            .map(|change| change.saved.decode(&change.after))
+            .collect()
     }
 
     /// Add a table: what it is now, as the kernel gave it and decoded, and what it shall be.
@@ -95,25 +108,45 @@ impl Plan {
         &mut self,
         before: Blob,
         now: &LegacyTable,
-        wanted: LegacyTable,
+        wanted: &LegacyTable,
     ) -> Result<(), BlobError> {
-        let encoded = blob::encode(&wanted)?;
-        let counters = Counters::asked(now, &wanted);
+        let encoded = blob::encode(wanted)?;
+        let counters = Counters::asked(now, wanted);
         debug_assert_eq!(encoded.counters.len(), counters.len());
+        let after = encoded.into_blob();
         self.changes.push(Change {
             saved: Saved {
                 family: wanted.family,
                 table: wanted.name.clone(),
-                before,
-                after: Blob {
-                    info: encoded.info,
-                    bytes: Arc::new(encoded.blob.into()),
+                kept: Kept::Whole {
+                    before,
+                    after: after.clone(),
                 },
             },
-            wanted,
+            after,
             counters,
         });
         Ok(())
+    }
+
+    /// Add a table in which rules were changed one by one.
+    pub fn add_edited(&mut self, edited: Edited) {
+        let Edited {
+            family,
+            table,
+            after,
+            chains,
+            counters,
+        } = edited;
+        self.changes.push(Change {
+            saved: Saved {
+                family,
+                table,
+                kept: Kept::Chains(chains),
+            },
+            after,
+            counters,
+        });
     }
 
     pub fn len(&self) -> usize {
@@ -134,9 +167,9 @@ impl Plan {
 }
 
 /// Replace the tables, all of them or none. The caller holds the [`lock`] since it read them.
-pub fn apply(plan: &Plan) -> Result<(), Refused> {
-    for (index, change) in plan.changes.iter().enumerate() {
-        let result = change.make();
+pub fn apply(plan: &mut Plan) -> Result<(), Refused> {
+    for index in 0..plan.changes.len() {
+        let result = plan.changes.get_mut(index).map_or(Ok(()), Change::make);
         if let Err(error) = result {
             let mut left = Vec::new();
             // The table itself, too: it may have been replaced without its counters.
@@ -155,27 +188,35 @@ pub fn apply(plan: &Plan) -> Result<(), Refused> {
 }
 
 impl Change {
-    fn make(&self) -> io::Result<()> {
-        let saved = &self.saved;
-        let socket = LegacySocket::open(saved.family)?;
-        put(&socket, &saved.table, &saved.after, &self.counters)
+    fn make(&mut self) -> io::Result<()> {
+        let socket = LegacySocket::open(self.saved.family)?;
+        put(&socket, &self.saved.table, &mut self.after, &self.counters)
     }
 }
 
 /// Replace one table, and give its rules what they have counted.
-fn put(socket: &LegacySocket, table: &str, blob: &Blob, counters: &Counters) -> io::Result<()> {
-    let fresh = socket.replace(table, &blob.info, &blob.bytes)?;
-    socket.add_counters(table, &counters.with(&fresh))
+fn put(socket: &LegacySocket, table: &str, blob: &mut Blob, counters: &Counters) -> io::Result<()> {
+    let fresh = socket.replace(table, blob)?;
+    let counted = counters.with(fresh);
+    // They start from nothing by themselves.
+    match counted.iter().all(|one| *one == merge::ZERO) {
+        true => Ok(()),
+        false => socket.add_counters(table, &counted),
+    }
 }
 
 impl Saved {
     /// It was replaced just now: keep it as the kernel tells it, which may leave out what matches keep for themselves.
+    /// Those of rules that were made one by one hold nothing yet.
     pub fn done(&mut self) {
+        let Kept::Whole { after, .. } = &mut self.kept else {
+            return;
+        };
         let now = LegacySocket::open(self.family)
             .ok()
             .and_then(|socket| socket.blob(&self.table).ok());
         if let Some(now) = now {
-            self.after = now;
+            *after = now;
         }
     }
 
@@ -183,38 +224,89 @@ impl Saved {
         blob::decode(self.family, &self.table, &blob.info, &blob.bytes)
     }
 
+    /// The table before and after the change, where `now` is what it is now: chains that the change was not about are
+    /// the same in both.
+    fn tables(&self, now: &LegacyTable) -> Result<(LegacyTable, LegacyTable), BlobError> {
+        match &self.kept {
+            Kept::Whole { before, after } => Ok((self.decode(before)?, self.decode(after)?)),
+            Kept::Chains(chains) => {
+                let chains: Result<Vec<_>, _> = chains.iter().map(Changed::decode).collect();
+                let chains = chains?;
+                Ok((
+                    with_chains(now, chains.iter().map(|(before, _)| before)),
+                    with_chains(now, chains.iter().map(|(_, after)| after)),
+                ))
+            }
+        }
+    }
+
     /// Bring the table back: whether there was anything to bring back, and what could not be, a sentence each.
     fn undo(&self) -> Result<(bool, Vec<String>), String> {
         let text = |error: BlobError| error.to_string();
         let socket = LegacySocket::open(self.family).map_err(|error| error.to_string())?;
         let read = || socket.blob(&self.table).map_err(|error| error.to_string());
-        let (before, after) = (
-            self.decode(&self.before).map_err(text)?,
-            self.decode(&self.after).map_err(text)?,
-        );
-        let now = self.decode(&read()?).map_err(text)?;
+        let mut now = read()?;
+        if let Kept::Chains(chains) = &self.kept {
+            let back = |blob| edit::back(self.family, &self.table, blob, chains).map_err(text);
+            match back(now)? {
+                Back::Done => return Ok((false, Vec::new())),
+                Back::Edited(Edited {
+                    mut after,
+                    counters,
+                    ..
+                }) => {
+                    put(&socket, &self.table, &mut after, &counters)
+                        .map_err(|error| error.to_string())?;
+                    return match back(read()?)? {
+                        Back::Done => Ok((true, Vec::new())),
+                        _ => Err(MEANWHILE.to_owned()),
+                    };
+                }
+                Back::Merge => now = read()?,
+            }
+        }
+        let now = self.decode(&now).map_err(text)?;
+        let (before, after) = self.tables(&now).map_err(text)?;
         if merge::same(&before, &now) {
             return Ok((false, Vec::new()));
         }
         let (wanted, left) = merge::back(&before, &after, &now);
-        let blob = if merge::same(&wanted, &before) {
-            self.before.clone()
-        } else {
-            let encoded = blob::encode(&wanted).map_err(text)?;
-            Blob {
-                info: encoded.info,
-                bytes: Arc::new(encoded.blob.into()),
-            }
+        if merge::same(&wanted, &now) {
+            return Ok((false, left));
+        }
+        let mut blob = match &self.kept {
+            Kept::Whole { before: whole, .. } if merge::same(&wanted, &before) => whole.clone(),
+            _ => blob::encode(&wanted).map_err(text)?.into_blob(),
         };
         let made = self.decode(&blob).map_err(text)?;
         let counters = Counters::kept(&now, &made, &wanted);
-        put(&socket, &self.table, &blob, &counters).map_err(|error| error.to_string())?;
+        put(&socket, &self.table, &mut blob, &counters).map_err(|error| error.to_string())?;
         let then = self.decode(&read()?).map_err(text)?;
         if !merge::same(&then, &wanted) {
-            return Err("somebody else replaced it at the same time".to_owned());
+            return Err(MEANWHILE.to_owned());
         }
         Ok((true, left))
     }
+}
+
+/// A table with other chains in the place of those of the same names.
+fn with_chains<'c>(
+    table: &LegacyTable,
+    chains: impl Iterator<Item = &'c LegacyChain>,
+) -> LegacyTable {
+    let mut table = table.clone();
+    for chain in chains {
+        match table.chains.iter_mut().find(|one| one.name == chain.name) {
+            Some(there) => {
+                // The policy was not changed: it is what it is now.
+                let policy = there.policy.take();
+                *there = chain.clone();
+                there.policy = policy;
+            }
+            None => table.chains.push(chain.clone()),
+        }
+    }
+    table
 }
 
 /// Bring tables back to what they were: how many had to be, and what could not be, a sentence each.
@@ -240,9 +332,8 @@ pub fn differs(saved: &[Saved]) -> bool {
         let now = LegacySocket::open(one.family)
             .ok()
             .and_then(|socket| socket.table(&one.table).ok());
-        match (one.decode(&one.before), now) {
-            (Ok(before), Some(now)) => !merge::same(&before, &now),
-            _ => true,
-        }
+        let Some(now) = now else { return true };
+        let before = one.tables(&now).map(|(before, _)| before);
+        before.map_or(true, |before| !merge::same(&before, &now))
     })
 }

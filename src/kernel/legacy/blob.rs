@@ -3,6 +3,7 @@
 //! Pure and total: wrong offsets and cut bytes give an error. The kernel's table is a list of entries; jumps are
 //! offsets into it, a user chain begins with an `ERROR` entry that names it, and the last rule of a chain is its policy.
 
+pub use super::entries::{Blob, Entries, Info};
 use super::layout::{self, Layout, decode_header, encode_header};
 use crate::kernel::xtables::padded;
 use crate::model::expression::{Counter, Xtables};
@@ -11,8 +12,6 @@ use crate::model::xtables::rule::{
     Header, LegacyChain, LegacyPolicy, LegacyRule, LegacyTable, LegacyTarget, LegacyVerdict,
 };
 use crate::model::{Family, Name};
-use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,9 +19,11 @@ use std::sync::Arc;
 pub const HOOKS: usize = 5;
 
 /// `struct xt_entry_match`, `struct xt_entry_target` without data.
-const EXTENSION_HEADER: usize = 32;
+pub(super) const EXTENSION_HEADER: usize = 32;
+/// The data of `struct xt_standard_target`: the verdict and padding.
+pub(super) const VERDICT: usize = 8;
 /// `XT_EXTENSION_MAXNAMELEN`
-const NAME_LEN: usize = 29;
+pub(super) const NAME_LEN: usize = 29;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobError {
@@ -42,26 +43,6 @@ pub enum BlobError {
     Size,
 }
 
-/// `struct ipt_getinfo` without the name: where chains begin and end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Info {
-    /// One bit per hook.
-    pub valid_hooks: u32,
-    pub hook_entry: [u32; HOOKS],
-    pub underflow: [u32; HOOKS],
-    pub num_entries: u32,
-    /// bytes
-    pub size: u32,
-}
-
-/// The bytes of a table as the kernel gave them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Blob {
-    pub info: Info,
-    /// Tables of clusters have tens of megabytes: a clone shares them.
-    pub bytes: Arc<ByteBuf>,
-}
-
 /// The names of built-in chains by hook number.
 pub fn hook_names(family: Family) -> &'static [&'static str] {
     match family {
@@ -70,12 +51,12 @@ pub fn hook_names(family: Family) -> &'static [&'static str] {
     }
 }
 
-fn host16(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn host16(bytes: &[u8], at: usize) -> Option<u16> {
     let bytes = bytes.get(at..at.checked_add(2)?)?;
     bytes.try_into().ok().map(u16::from_ne_bytes)
 }
 
-fn host32(bytes: &[u8], at: usize) -> Option<i32> {
+pub(super) fn host32(bytes: &[u8], at: usize) -> Option<i32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     bytes.try_into().ok().map(i32::from_ne_bytes)
 }
@@ -86,14 +67,14 @@ fn host64(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// One entry, taken apart; jumps are still offsets.
-struct Entry<'b> {
+pub(super) struct Entry<'b> {
     header: Header,
     matches: Vec<Xtables>,
     target: Xtables,
     /// Of a standard target.
     verdict: Option<i32>,
     counters: Counter,
-    bytes: &'b [u8],
+    pub(super) bytes: &'b [u8],
 }
 
 impl Entry<'_> {
@@ -119,7 +100,7 @@ fn extension(bytes: &[u8], at: usize) -> Result<(Xtables, usize), BlobError> {
     Ok((extension, size))
 }
 
-fn entry<'b>(
+pub(super) fn entry<'b>(
     family: Family,
     layout: &Layout,
     blob: &'b [u8],
@@ -252,7 +233,7 @@ pub fn decode(
             };
             // The entry that names the next chain belongs to that one.
             if one.error_name().is_none() {
-                rules.push(rule(one, at, &user)?);
+                rules.push(rule(one, at, |to| user.get(&to).cloned())?);
             }
         }
         // The last rule of a chain is its policy; for user chains that is RETURN.
@@ -284,14 +265,19 @@ pub fn decode(
     })
 }
 
-fn rule(one: &Entry<'_>, at: usize, user: &HashMap<usize, Name>) -> Result<LegacyRule, BlobError> {
+/// A rule at a place, where `user` knows the user chain that begins at another.
+pub(super) fn rule(
+    one: &Entry<'_>,
+    at: usize,
+    user: impl Fn(usize) -> Option<Name>,
+) -> Result<LegacyRule, BlobError> {
     let target = match one.verdict {
         None => LegacyTarget::Extension(one.target.clone()),
         Some(number) => match usize::try_from(number) {
             Err(_) => LegacyTarget::Verdict(verdict(number)),
             Ok(to) if to == at + one.bytes.len() => LegacyTarget::Nothing,
             Ok(to) => {
-                let chain = user.get(&to).ok_or(BlobError::Jump { at, to })?.clone();
+                let chain = user(to).ok_or(BlobError::Jump { at, to })?;
                 if goes(&one.header) {
                     LegacyTarget::Goto(chain)
                 } else {
@@ -315,6 +301,15 @@ pub struct Encoded {
     pub info: Info,
     pub blob: Vec<u8>,
     pub counters: Vec<Counter>,
+}
+
+impl Encoded {
+    pub fn into_blob(self) -> Blob {
+        Blob {
+            info: self.info,
+            bytes: Arc::new(self.blob.into()),
+        }
+    }
 }
 
 /// The bytes of a table: built-in chains by hook, then user chains, then the entry that ends it.
@@ -361,6 +356,20 @@ pub fn encode(table: &LegacyTable) -> Result<Encoded, BlobError> {
     }
     encoder.error("ERROR")?;
     encoder.finish()
+}
+
+/// The bytes of one rule by itself. Those of a rule that goes on or to a chain end with the verdict, which is to be
+/// filled in, and padding: [`VERDICT`] bytes.
+pub(super) fn encode_rule(family: Family, rule: &LegacyRule) -> Result<Vec<u8>, BlobError> {
+    let mut encoder = Encoder {
+        layout: layout::layout(family).ok_or(BlobError::Family)?,
+        family,
+        out: Encoded::default(),
+        jumps: Vec::new(),
+        firsts: HashMap::new(),
+    };
+    encoder.rule(rule)?;
+    Ok(encoder.out.blob)
 }
 
 struct Encoder {
@@ -482,12 +491,25 @@ impl Encoder {
 /// `struct xt_standard_target`: the verdict and padding.
 fn standard(verdict: i32) -> Xtables {
     let mut info = verdict.to_ne_bytes().to_vec();
-    info.resize(8, 0);
+    info.resize(VERDICT, 0);
     Xtables {
         name: Name::from(""),
         revision: 0,
         info,
     }
+}
+
+/// A rule as the kernel tells it when it was given this one: what its matches and its target hold is padded.
+pub fn as_told(rule: &LegacyRule) -> LegacyRule {
+    let mut rule = rule.clone();
+    let target = match &mut rule.target {
+        LegacyTarget::Extension(target) => Some(target),
+        _ => None,
+    };
+    for one in rule.matches.iter_mut().chain(target) {
+        one.info.resize(padded(one.info.len()), 0);
+    }
+    rule
 }
 
 fn put_extension(out: &mut Vec<u8>, extension: &Xtables) -> Result<(), BlobError> {
@@ -510,4 +532,4 @@ fn put_extension(out: &mut Vec<u8>, extension: &Xtables) -> Result<(), BlobError
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -3,7 +3,7 @@
 //! Reading a table that does not exist creates it, and then its hooks exist: [`read_tables`] asks only for those
 //! that are there. A replacement is atomic; the counters of the old table come back with it. May use `model`.
 
-use super::blob::{self, Blob, BlobError, HOOKS, Info, hook_names};
+use super::blob::{self, Blob, BlobError, Entries, HOOKS, Info, hook_names};
 use super::names::read_legacy_tables;
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::LegacyTable;
@@ -162,17 +162,17 @@ impl LegacySocket {
     }
 
     /// `IPT_SO_GET_ENTRIES`: the bytes of a table of this size.
-    fn entries(&self, table: &str, size: u32) -> io::Result<Vec<u8>> {
+    fn entries(&self, table: &str, size: u32) -> io::Result<Entries> {
         // struct ipt_get_entries: name, size, entries aligned to 8 bytes
         const HEAD: usize = TABLE_NAME + 8;
-        let mut buffer = vec![0u8; HEAD + size as usize];
-        put_name(&mut buffer, table)?;
+        let mut entries = Entries::zeroed(size as usize);
+        let buffer = entries.behind(HEAD).ok_or(io::ErrorKind::InvalidInput)?;
+        put_name(buffer, table)?;
         if let Some(place) = buffer.get_mut(TABLE_NAME..TABLE_NAME + 4) {
             place.copy_from_slice(&size.to_ne_bytes());
         }
-        self.get(GET_ENTRIES, &mut buffer)?;
-        buffer.drain(..HEAD);
-        Ok(buffer)
+        self.get(GET_ENTRIES, buffer)?;
+        Ok(entries)
     }
 
     /// The newest revision up to `newest` of a match or target that the kernel has in this family.
@@ -244,7 +244,7 @@ impl LegacySocket {
             }
             return Ok(Blob {
                 info,
-                bytes: Arc::new(blob.into()),
+                bytes: Arc::new(blob),
             });
         }
         Err(LegacyError::Restless(table.to_owned()))
@@ -252,27 +252,35 @@ impl LegacySocket {
 
     /// Replace a table by one `IPT_SO_SET_REPLACE`. Returns the counters of the old table's entries, in order.
     ///
-    /// The kernel starts all counters at zero; [`Self::add_counters`] brings back what is to be kept.
-    pub fn replace(&self, table: &str, info: &Info, blob: &[u8]) -> io::Result<Vec<Counter>> {
+    /// The kernel starts all counters at zero; [`Self::add_counters`] brings back what is to be kept. The bytes are
+    /// copied if others share them, and not changed.
+    pub fn replace(&self, table: &str, new: &mut Blob) -> io::Result<Vec<Counter>> {
         let old = self.info(table)?;
+        let info = &new.info;
         let mut counters = vec![0u64; old.num_entries as usize * 2];
         // struct ipt_replace: name, valid_hooks, num_entries, size, hook_entry, underflow, num_counters, counters
         let hooks = hook_names(self.family).len();
-        let mut value = vec![0u8; TABLE_NAME];
-        put_name(&mut value, table)?;
+        let mut head = vec![0u8; TABLE_NAME];
+        put_name(&mut head, table)?;
         let words = [info.valid_hooks, info.num_entries, info.size]
             .into_iter()
             .chain(info.hook_entry.into_iter().take(hooks))
             .chain(info.underflow.into_iter().take(hooks))
             .chain([old.num_entries]);
         for word in words {
-            value.extend(word.to_ne_bytes());
+            head.extend(word.to_ne_bytes());
         }
-        value.resize(value.len().next_multiple_of(8), 0);
+        head.resize(head.len().next_multiple_of(8), 0);
         // The kernel writes `num_counters` pairs there, which is the vector's length.
-        value.extend((counters.as_mut_ptr() as u64).to_ne_bytes());
-        value.extend(blob);
-        self.set(SET_REPLACE, &value)?;
+        head.extend((counters.as_mut_ptr() as u64).to_ne_bytes());
+        let entries = Arc::make_mut(&mut new.bytes);
+        let value = entries
+            .behind(head.len())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        if let Some(place) = value.get_mut(..head.len()) {
+            place.copy_from_slice(&head);
+        }
+        self.set(SET_REPLACE, value)?;
         Ok(counters
             .chunks_exact(2)
             .map(|pair| Counter {

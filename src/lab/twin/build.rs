@@ -254,8 +254,8 @@ fn legacy(picture: &Snapshot, not_copied: &mut Vec<String>) {
         let made = LegacySocket::open(table.family).and_then(|socket| {
             let encoded = encode(table).map_err(|error| io::Error::other(error.to_string()))?;
             socket
-                .replace(&table.name, &encoded.info, &encoded.blob)
-                .map(|_| ())
+                .replace(&table.name, &mut encoded.into_blob())
+                .map(drop)
         });
         if let Err(error) = made {
             not_copied.push(format!(

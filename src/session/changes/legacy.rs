@@ -391,7 +391,7 @@ pub(super) fn prepare(edits: &[Edit], names: &Names) -> Result<Replacing, Proble
         match applied(from_legacy::table(&now), &edits, &machine) {
             Ok(wanted) => {
                 let wanted = to_legacy::table(&wanted).map_err(|error| other(&error))?;
-                let added = replacing.plan.add(before, &now, wanted);
+                let added = replacing.plan.add(before, &now, &wanted);
                 added.map_err(|error| other(&error))?;
                 let owners = edits.iter().map(|(place, _)| *place).collect();
                 replacing.owners.push(owners);

@@ -10,6 +10,7 @@ use crate::model::command::Command;
 use crate::model::xtables::rule::LegacyTable;
 use crate::session::{snapshot, ssh};
 use crate::stage::change::Edit;
+use crate::stage::legacy;
 use crate::stage::route::{self, Plan, Rehearsal};
 use crate::stage::staged;
 use std::time::SystemTime;
@@ -43,14 +44,15 @@ pub fn by_commands(commands: &[Command]) -> Result<Severed, String> {
 }
 
 /// By legacy tables that are replaced.
-pub fn by_legacy<'t>(tables: impl Iterator<Item = &'t LegacyTable>) -> Result<Severed, String> {
+pub fn by_legacy(plan: &legacy::Plan) -> Result<Severed, String> {
+    let tables = plan.tables().map_err(|error| error.to_string())?;
     let taken = take()?;
     let mut legacy = taken.legacy.clone();
     for new in tables {
         let same = |old: &&mut LegacyTable| (old.family, &old.name) == (new.family, &new.name);
         match legacy.iter_mut().find(same) {
-            Some(old) => *old = new.clone(),
-            None => legacy.push(new.clone()),
+            Some(old) => *old = new,
+            None => legacy.push(new),
         }
     }
     let after = World {

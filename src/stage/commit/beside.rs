@@ -34,8 +34,8 @@ impl Beside {
     }
 
     /// All of it or nothing.
-    pub(super) fn apply(self) -> Result<(), BesideRefused> {
-        legacy::apply(&self.legacy).map_err(BesideRefused::Legacy)?;
+    pub(super) fn apply(mut self) -> Result<(), BesideRefused> {
+        legacy::apply(&mut self.legacy).map_err(BesideRefused::Legacy)?;
         if self.routes.changes.is_empty() {
             return Ok(());
         }

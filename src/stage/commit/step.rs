@@ -35,7 +35,10 @@ pub fn run_routes(plan: route::Plan, options: &Options<'_>) -> Result<Committed,
 
 /// Replace legacy tables, all or none of them, likewise. The caller holds the lock of legacy tables since it read
 /// them for the plan.
-pub fn run_legacy(plan: &legacy::Plan, options: &Options<'_>) -> Result<Committed, LegacyError> {
+pub fn run_legacy(
+    plan: &mut legacy::Plan,
+    options: &Options<'_>,
+) -> Result<Committed, LegacyError> {
     let options = with_step(options, Step::Legacy(plan.saved()));
     run_step(plan.len(), &options, || legacy::apply(plan))
 }

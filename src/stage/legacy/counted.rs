@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 /// Where the counter of one entry comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+pub enum Source {
     /// The old table's entry of this number.
     Old(usize),
     Given(Counter),
@@ -16,7 +16,22 @@ enum Source {
 
 /// For every entry of a table, in the order of its blob.
 #[derive(Clone, Debug)]
-pub struct Counters(Vec<Source>);
+pub enum Counters {
+    Each(Vec<Source>),
+    /// All go on but for those of entries that are put in and taken out, one after the other.
+    Edited(Vec<Splice>),
+}
+
+/// An entry that comes or goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Splice {
+    /// The number of the entry, from 0.
+    pub at: usize,
+    /// The one that is there goes.
+    pub instead: bool,
+    /// What the one that comes has counted.
+    pub new: Option<Counter>,
+}
 
 impl Counters {
     /// `new` in the place of `old`, both as decoded: rules that stay and that nobody gave other counters go on.
@@ -81,21 +96,34 @@ impl Counters {
         }
         // The entry that ends the table.
         sources.push(Source::Given(ZERO));
-        Counters(sources)
+        Counters::Each(sources)
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        match self {
+            Counters::Each(sources) => sources.len(),
+            Counters::Edited(splices) => splices.len(),
+        }
     }
 
     /// The counters to start from, where `old` are those of the old table's entries.
-    pub fn with(&self, old: &[Counter]) -> Vec<Counter> {
-        self.0
-            .iter()
-            .map(|source| match source {
-                Source::Given(counter) => *counter,
-                Source::Old(place) => old.get(*place).copied().unwrap_or(ZERO),
-            })
-            .collect()
+    pub fn with(&self, mut old: Vec<Counter>) -> Vec<Counter> {
+        match self {
+            Counters::Each(sources) => sources
+                .iter()
+                .map(|source| match source {
+                    Source::Given(counter) => *counter,
+                    Source::Old(place) => old.get(*place).copied().unwrap_or(ZERO),
+                })
+                .collect(),
+            Counters::Edited(splices) => {
+                for splice in splices {
+                    let at = splice.at.min(old.len());
+                    let end = (at + usize::from(splice.instead)).min(old.len());
+                    old.splice(at..end, splice.new);
+                }
+                old
+            }
+        }
     }
 }

@@ -27,7 +27,8 @@ fn header(family: Family, goto: bool) -> Header {
     }
 }
 
-fn table(family: Family) -> LegacyTable {
+/// Jumps forth and back, an empty chain, a rule that goes on, and one that does something.
+pub(in crate::kernel::legacy) fn table(family: Family) -> LegacyTable {
     let rule = |target, goto| LegacyRule {
         header: header(family, goto),
         matches: vec![Xtables {

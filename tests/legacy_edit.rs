@@ -1,0 +1,275 @@
+//! Single rules of legacy tables, changed in the bytes of the table: the same as iptables-legacy makes of them, and
+//! taken back without a trace.
+
+mod common;
+
+use common::{BINARY, in_namespace, output, run};
+use std::process::{Command, Output};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a directory"))
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(BINARY)
+            .args(arguments)
+            .env("HOOKSCOPE_RUN_DIR", self.0.path().join("run"))
+            .env("HOOKSCOPE_JOURNAL_DIR", self.0.path().join("journal"))
+            .output()
+            .expect("the program")
+    }
+
+    fn good(&self, arguments: &[&str]) {
+        let done = self.run(arguments);
+        let why = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{arguments:?}: {why}");
+    }
+
+    fn apply(&self, family: &str, more: &[&str], text: &str) -> Output {
+        let legacy = ["apply", "--format", "iptables", "--backend", "legacy"];
+        self.run(&[&legacy[..], &["--family", family], more, &["-e", text]].concat())
+    }
+}
+
+/// The programs of a family, and what the test says in it.
+struct Programs {
+    family: &'static str,
+    save: &'static str,
+    restore: &'static str,
+    single: &'static str,
+    rules: &'static [&'static str],
+}
+
+const FAMILIES: [Programs; 2] = [
+    Programs {
+        family: "ip",
+        save: "iptables-legacy-save",
+        restore: "iptables-legacy-restore",
+        single: "iptables-legacy",
+        rules: &[
+            "-s 192.0.2.1/32 -j ACCEPT",
+            "-p tcp -m tcp --dport 22 -j FIRST",
+            "-i eth0 -g SECOND",
+            "-p udp",
+            "-m limit --limit 5/min -j LOG --log-prefix in:",
+            "-m hashlimit --hashlimit-above 3/sec --hashlimit-mode srcip --hashlimit-name a -j DROP",
+            "-m statistic --mode nth --every 3 --packet 0 -j RETURN",
+            "-m recent --set --name seen --mask 255.255.255.255 --rsource",
+            "-m conntrack --ctstate ESTABLISHED -m comment --comment known -j LAST",
+            "-m quota --quota 1000 -j ACCEPT",
+        ],
+    },
+    Programs {
+        family: "ip6",
+        save: "ip6tables-legacy-save",
+        restore: "ip6tables-legacy-restore",
+        single: "ip6tables-legacy",
+        rules: &[
+            "-s 2001:db8::1/128 -j ACCEPT",
+            "-p tcp -m tcp --dport 22 -j FIRST",
+            "-i eth0 -g SECOND",
+            "-p ipv6-icmp",
+            "-m limit --limit 5/min -j LOG --log-prefix in:",
+            "-m connlimit --connlimit-upto 3 -j LAST",
+            "-j REJECT --reject-with icmp6-adm-prohibited",
+        ],
+    },
+];
+
+const CHAINS: [&str; 6] = ["INPUT", "FORWARD", "OUTPUT", "FIRST", "SECOND", "LAST"];
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
+        list[self.below(list.len())]
+    }
+}
+
+fn listed(program: &str) -> String {
+    let text = output(program, &["-c"]);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+fn load(program: &str, text: &str) {
+    let loaded = run(program, &["-c"], text);
+    let why = String::from_utf8_lossy(&loaded.stderr).into_owned();
+    assert!(loaded.status.success(), "{program}: {why}\n{text}");
+}
+
+/// Rules, user chains that lead to each other, and counters that have to go on.
+fn beginning(programs: &Programs) -> String {
+    let mut text = String::from(
+        "*filter\n:INPUT ACCEPT [3:300]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [1:40]\n:FIRST - [0:0]\n:SECOND - [0:0]\n:LAST - [0:0]\n",
+    );
+    let own = programs.rules[0];
+    for (number, line) in [
+        "-A INPUT -j FIRST",
+        "-A INPUT -j SECOND",
+        "-A FIRST -g LAST",
+        "-A FIRST -j SECOND",
+    ]
+    .iter()
+    .map(|line| (*line).to_owned())
+    .chain([format!("-A SECOND {own}"), format!("-A OUTPUT {own}")])
+    .enumerate()
+    {
+        text += &format!("[{number}:{number}00] {line}\n");
+    }
+    text + "COMMIT\n"
+}
+
+/// Without what policies have counted: iptables-legacy loses that with every change of a rule.
+fn rules_only(saved: &str) -> String {
+    let head = |line: &str| match line.strip_prefix(':') {
+        Some(rest) => rest.split(" [").next().unwrap_or_default().to_owned(),
+        None => line.to_owned(),
+    };
+    saved.lines().map(head).collect::<Vec<_>>().join("\n")
+}
+
+/// The rules of a chain, without their counters.
+fn rules_of(saved: &str, chain: &str) -> Vec<String> {
+    let start = format!("-A {chain} ");
+    let lines = saved
+        .lines()
+        .filter_map(|line| Some(line.split_once("] ")?.1));
+    lines
+        .filter_map(|line| line.strip_prefix(&start))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn one_rule_is_what_iptables_makes_of_it_and_is_taken_back() {
+    in_namespace(
+        "one_rule_is_what_iptables_makes_of_it_and_is_taken_back",
+        || {
+            let place = Place::new();
+            let mut made = 0;
+            for programs in &FAMILIES {
+                load(programs.restore, &beginning(programs));
+                let mut numbers = Numbers(7);
+                for round in 0..60 {
+                    let before = listed(programs.save);
+                    let chain = numbers.of(&CHAINS);
+                    // No chain leads to itself.
+                    let rule = loop {
+                        let rule = numbers.of(programs.rules);
+                        let to = rule.split(' ').next_back().unwrap();
+                        let from = CHAINS.iter().position(|one| *one == chain);
+                        let at = CHAINS.iter().position(|one| *one == to);
+                        let forth = at.is_none_or(|at| Some(at) > from);
+                        if forth && !(chain == "OUTPUT" && rule.contains("-i eth0")) {
+                            break rule.to_owned();
+                        }
+                    };
+                    let there = rules_of(&before, chain);
+                    let number = 1 + numbers.below(there.len() + 1);
+                    let text = match numbers.below(6) {
+                        0 | 1 => format!("-A {chain} {rule}"),
+                        2 => format!("-I {chain} {number} {rule}"),
+                        3 if number <= there.len() => format!("-R {chain} {number} {rule}"),
+                        4 if number <= there.len() => format!("-D {chain} {number}"),
+                        5 if number <= there.len() => format!("-D {chain} {}", there[number - 1]),
+                        _ => format!("-I {chain} {rule}"),
+                    };
+                    let more: &[&str] = if round % 7 == 3 {
+                        &["--confirm", "60"]
+                    } else {
+                        &[]
+                    };
+                    let applied = place.apply(programs.family, more, &text);
+                    let why = String::from_utf8_lossy(&applied.stderr).into_owned();
+                    assert!(applied.status.success(), "{text}: {why}");
+                    let ours = listed(programs.save);
+                    match more.is_empty() {
+                        true => place.good(&["rollback", "--last"]),
+                        false => place.good(&["rollback"]),
+                    }
+                    assert_eq!(listed(programs.save), before, "{text} taken back");
+                    let words = text.split(' ').map(|word| word.trim_matches('"'));
+                    output(programs.single, &words.collect::<Vec<_>>());
+                    let theirs = listed(programs.save);
+                    assert_eq!(
+                        rules_only(&ours),
+                        rules_only(&theirs),
+                        "{text}\nbefore:\n{before}"
+                    );
+                    made += usize::from(theirs != before);
+                }
+            }
+            assert!(made > 110, "{made}");
+        },
+    );
+}
+
+#[test]
+fn several_in_one_text_and_what_others_did_since() {
+    in_namespace("several_in_one_text_and_what_others_did_since", || {
+        let place = Place::new();
+        let programs = &FAMILIES[0];
+        load(programs.restore, &beginning(programs));
+        let before = listed(programs.save);
+        let text = "-A FIRST -p udp -j DROP\n-I FIRST -p tcp -j LAST\n-D INPUT 2\n-R OUTPUT 1 -p icmp -j DROP";
+        let good = |text: &str| {
+            let applied = place.apply("ip", &[], text);
+            let why = String::from_utf8_lossy(&applied.stderr).into_owned();
+            assert!(applied.status.success(), "{text}: {why}");
+        };
+        good(text);
+        let ours = listed(programs.save);
+        load(programs.restore, &before);
+        for line in text.lines() {
+            output(programs.single, &line.split(' ').collect::<Vec<_>>());
+        }
+        assert_eq!(rules_only(&ours), rules_only(&listed(programs.save)));
+        assert!(ours.contains(":INPUT ACCEPT [3:300]"), "{ours}");
+        // A chain that was not changed, and one that was: what others put there stays.
+        for line in ["-A SECOND -p sctp -j DROP", "-I FIRST -p sctp -j DROP"] {
+            output(programs.single, &line.split(' ').collect::<Vec<_>>());
+        }
+        place.good(&["rollback", "--last"]);
+        let lines = |text: &str| {
+            let text = rules_only(text);
+            let lines = text.lines().map(str::to_owned);
+            lines.collect::<std::collections::BTreeSet<_>>()
+        };
+        let (was, is) = (lines(&before), lines(&listed(programs.save)));
+        assert!(was.is_subset(&is), "{was:?}\n{is:?}");
+        let more: Vec<_> = is.difference(&was).collect();
+        assert_eq!(more.len(), 2, "{more:?}");
+        assert!(more.iter().all(|line| line.contains("sctp")), "{more:?}");
+        // All of a text or nothing, and the mistake where it is.
+        let now = listed(programs.save);
+        for (text, expected) in [
+            ("-A FIRST -p udp\n-D INPUT 9", "there is no rule 9"),
+            ("-A FIRST -p udp\n-I INPUT 5 -p udp", "there is no rule 5"),
+            ("-A NOWHERE -p udp", "there is no chain `NOWHERE`"),
+            ("-A FIRST -j OUTPUT", "there is no chain or target `OUTPUT`"),
+            ("-D FIRST -p esp -j DROP", "there is no such rule"),
+            ("-A LAST -j FIRST", "its chains loop"),
+        ] {
+            let refused = place.apply("ip", &[], text);
+            let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+            assert!(
+                !refused.status.success() && why.contains(expected),
+                "{text}: {why}"
+            );
+            assert_eq!(listed(programs.save), now, "{text}");
+        }
+    });
+}
