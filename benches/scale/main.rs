@@ -7,6 +7,7 @@
 
 mod bare;
 mod input;
+mod iptables;
 mod memory;
 mod parts;
 mod table;
@@ -48,8 +49,9 @@ const SMALL: Sizes = Sizes {
 
 type Part = fn(Sizes, &mut Table);
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("k8s", parts::k8s),
+    ("legacy", iptables::legacy),
     ("flat", parts::flat),
     ("set", parts::set),
     ("apply", parts::apply),

@@ -3,7 +3,7 @@
 use crate::bare::Bare;
 use crate::table::{Limit, Table, Value};
 use crate::terminal::Terminal;
-use crate::{PROGRAM, Sizes, alternate, input, memory, run};
+use crate::{PROGRAM, Sizes, alternate, input, iptables, memory, run};
 use hookscope::kernel::netlink::{Protocol, Socket};
 use hookscope::kernel::nf_tables::dump;
 use hookscope::kernel::nf_tables::load::{ReadElements, load};
@@ -23,43 +23,9 @@ pub fn k8s(sizes: Sizes, table: &mut Table) {
         &input::kubernetes(sizes.services),
     );
     let size = reading(table, "k8s", Limit::FasterBy(3.0), 5);
-    single(table, &size);
+    iptables::nft(table, &size);
     first_screen(table, "k8s", &size, "PREROUTING");
     idle(table, &size, sizes.idle);
-}
-
-/// One rule more, under the journal, in a small chain and in the largest one.
-fn single(table: &mut Table, size: &str) {
-    // Entries of the journal are made for this alone.
-    let directory = std::env::temp_dir().join(format!("hookscope-bench-{}", std::process::id()));
-    let ours = |arguments: &[&str]| {
-        let mut command = Command::new(PROGRAM);
-        command
-            .env("HOOKSCOPE_JOURNAL_DIR", directory.join("journal"))
-            .env("HOOKSCOPE_RUN_DIR", directory.join("run"))
-            .args(arguments);
-        assert!(
-            command.status().expect("hookscope").success(),
-            "{arguments:?}"
-        );
-    };
-    for chain in ["PREROUTING", "KUBE-SERVICES"] {
-        let rule = ["-t", "nat", "-A", chain, "-s", "192.0.2.1", "-j", "ACCEPT"];
-        let text = rule.join(" ");
-        let (time, other) = alternate(
-            5,
-            || ours(&["apply", "--format", "iptables", "-e", &text]),
-            || run("iptables-nft", &rule),
-        );
-        table.row(
-            &format!("k8s: one rule appended to {chain}"),
-            size,
-            Value::Time(time),
-            ("iptables -A", Value::Time(other)),
-            Limit::AtMost(1.0),
-        );
-    }
-    let _ = std::fs::remove_dir_all(directory);
 }
 
 /// One chain that is longer than anybody should make it.

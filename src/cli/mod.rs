@@ -5,6 +5,7 @@
 
 mod apply;
 mod apply_route;
+mod commands;
 mod confirm;
 mod demo;
 mod diff;
@@ -28,7 +29,8 @@ mod trace_pcap;
 mod tui;
 mod watch;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser};
+pub use commands::Command;
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -77,45 +79,6 @@ pub enum Color {
     Never,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Print the nf_tables ruleset as `nft list ruleset` does
-    Show(show::ShowArgs),
-    /// Change the ruleset by a text: all of it or nothing
-    Apply(apply::ApplyArgs),
-    /// Who changed what, when and why: the journal of commits
-    History(history::HistoryArgs),
-    /// Make the running ruleset the one of the next boot
-    Save(save::SaveArgs),
-    /// Routes, policy rules, and the kernel's way to a destination
-    Route(route::RouteArgs),
-    /// Which way a packet goes: hooks, rules, NAT and routes, simulated
-    Trace(Box<trace::TraceArgs>),
-    /// The kernel's own trace of packets that match, live; nothing of it stays behind
-    Watch(Box<watch::WatchArgs>),
-    /// Hold packet expectations (TOML) against this machine or a snapshot
-    Test(test::TestArgs),
-    /// A real firewall in a private namespace, with live traffic; needs no root
-    Demo(demo::DemoArgs),
-    /// Services of Kubernetes and published ports of Docker: where they are, and where their packets go
-    Services(services::ServicesArgs),
-    /// Save everything needed to look at this machine elsewhere
-    Snapshot(snapshot::SnapshotArgs),
-    /// Two snapshots, or one and `live`: what was changed, rule by rule, counters ignored
-    Diff(diff::DiffArgs),
-    /// Keep a change that waits for confirmation
-    Confirm,
-    /// Take back a change that waits for confirmation, or the last one that was kept
-    Rollback(rollback::RollbackArgs),
-    /// The guard of a change, started by hookscope itself
-    #[command(hide = true)]
-    GuardRun(guard::GuardArgs),
-    /// Print a completion script for a shell
-    Completions { shell: clap_complete::Shell },
-    /// Print the manual page
-    Man,
-}
-
 /// Run the command that the program was called with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
@@ -141,7 +104,7 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
     }
     match &cli.command {
-        Some(Command::Confirm) => confirm::run()?,
+        Some(Command::Confirm(_)) => confirm::run()?,
         Some(Command::Rollback(args)) => rollback::run(args)?,
         Some(Command::GuardRun(args)) => guard::run(args)?,
         Some(Command::Show(args)) => show::run(args, &cli.global)?,
@@ -156,10 +119,15 @@ fn dispatch(cli: &Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Services(args)) => services::run(args, &cli.global)?,
         Some(Command::Snapshot(args)) => snapshot::run(args, &cli.global)?,
         Some(Command::Diff(args)) => return diff::run(args, &cli.global),
-        Some(Command::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "hookscope", &mut io::stdout());
+        Some(Command::Completions(args)) => {
+            clap_complete::generate(
+                args.shell,
+                &mut Cli::command(),
+                "hookscope",
+                &mut io::stdout(),
+            );
         }
-        Some(Command::Man) => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
+        Some(Command::Man(_)) => clap_mangen::Man::new(Cli::command()).render(&mut io::stdout())?,
         None => return tui::run(&cli.global, None),
     }
     Ok(ExitCode::SUCCESS)
@@ -170,11 +138,11 @@ fn changes_or_shows(command: &Option<Command>) -> bool {
     !matches!(
         command,
         Some(
-            Command::Confirm
+            Command::Confirm(_)
                 | Command::Rollback(_)
                 | Command::GuardRun(_)
-                | Command::Completions { .. }
-                | Command::Man
+                | Command::Completions(_)
+                | Command::Man(_)
                 | Command::Demo(_)
         )
     )

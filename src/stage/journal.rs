@@ -200,7 +200,10 @@ pub fn finish(
     // At once, so that its tables are as large as what they are for.
     let packed = zstd::bulk::compress(&pictures, 1)?;
     if packed.len() as u64 <= ROOM / 2 {
-        write_quickly(&path(number, "pictures"), &packed, 0o600)?;
+        // Whole or not, they mean nothing before the entry says that it was done.
+        let mut file = fs::OpenOptions::new();
+        file.write(true).create(true).truncate(true).mode(0o600);
+        file.open(path(number, "pictures"))?.write_all(&packed)?;
     }
     write(&entry)?;
     if let Some(undone) = entry.undoes {

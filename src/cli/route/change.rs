@@ -85,7 +85,7 @@ pub enum ChangeError {
     #[error(transparent)]
     Commit(#[from] CommitError),
     /// The change would cut the person off.
-    #[error("{0}")]
+    #[error(transparent)]
     Safety(#[from] anyhow::Error),
 }
 
