@@ -273,3 +273,51 @@ fn several_in_one_text_and_what_others_did_since() {
         }
     });
 }
+
+#[test]
+fn a_check_asks_the_kernel_and_leaves_nothing() {
+    in_namespace("a_check_asks_the_kernel_and_leaves_nothing", || {
+        let place = Place::new();
+        let programs = &FAMILIES[0];
+        let names = || std::fs::read_to_string("/proc/thread-self/net/ip_tables_names");
+        let check = |text: &str| {
+            let done = place.apply("ip", &["--check"], text);
+            let why = String::from_utf8_lossy(&done.stderr).into_owned();
+            (done.status.success(), why)
+        };
+        let fine = (true, String::new());
+        assert_eq!(check("-A INPUT -s 192.0.2.1 -j ACCEPT"), fine);
+        assert_eq!(
+            check("*nat\n-A POSTROUTING -o eth0 -j MASQUERADE\nCOMMIT\n"),
+            fine
+        );
+        let (good, why) = check("-t mangle -A OUTPUT -j MASQUERADE");
+        assert!(!good && why.contains("does not fit its chain"), "{why}");
+        assert!(why.contains("nothing was changed"), "{why}");
+        // Not even a table: with it would come its hooks.
+        assert_eq!(names().unwrap_or_default(), "");
+        load(programs.restore, &beginning(programs));
+        // Sets have the numbers in the attempt that they have here.
+        for set in ["first", "second", "third"] {
+            let made = place.run(&[
+                "apply",
+                "--format",
+                "ipset",
+                "-e",
+                &format!("create {set} hash:ip"),
+            ]);
+            assert!(made.status.success());
+        }
+        let gone = place.run(&["apply", "--format", "ipset", "-e", "destroy first"]);
+        assert!(gone.status.success());
+        let before = listed(programs.save);
+        assert_eq!(check("-I INPUT -m set --match-set third src -j DROP"), fine);
+        let (good, why) = check("-A LAST -j FIRST\n");
+        assert!(!good && why.contains("its chains loop"), "{why}");
+        assert_eq!(listed(programs.save), before);
+        let entries = std::fs::read_dir(place.0.path().join("journal")).expect("a journal");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let written = names.filter(|name| name.to_string_lossy().ends_with(".json"));
+        assert_eq!(written.count(), 4, "only the sets");
+    });
+}

@@ -1,7 +1,8 @@
 //! Any bytes as a legacy table, as an extension, as a message of ipset, and as texts of both languages.
 #![no_main]
 
-use hookscope::kernel::legacy::blob::{self, Info};
+use hookscope::kernel::legacy::blob::{self, Blob, Info};
+use hookscope::kernel::legacy::splice::Index;
 use hookscope::kernel::ipset;
 use hookscope::kernel::xtables;
 use hookscope::lang::Names;
@@ -11,7 +12,9 @@ use hookscope::lang::iptables::save::{self, Context};
 use hookscope::lang::iptables::{from_legacy, print, xlate};
 use hookscope::model::Family;
 use hookscope::model::xtables::REGISTRY;
+use hookscope::model::xtables::rule::{LegacyRule, LegacyTable};
 use libfuzzer_sys::fuzz_target;
+use std::sync::Arc;
 
 const FAMILIES: [Family; 4] = [Family::Ip, Family::Ip6, Family::Arp, Family::Bridge];
 
@@ -58,6 +61,7 @@ fuzz_target!(|data: &[u8]| {
                 }
             }
             if let Ok(legacy) = blob::decode(family, "filter", &info, rest) {
+                splice(&legacy, &info, rest, usize::from(kind / 5));
                 let table = from_legacy::table(&legacy);
                 let options = print::Options { counters: true };
                 let _ = print::table(&table, &cx, options, &mut Vec::new());
@@ -88,3 +92,48 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// A rule taken out of the bytes, and put in again: the same as where it is done to the rules.
+fn splice(legacy: &LegacyTable, info: &Info, bytes: &[u8], which: usize) {
+    let mut table = Blob {
+        info: info.clone(),
+        bytes: Arc::new(bytes.to_vec().into()),
+    };
+    let Some(chain) = legacy.chains.get(which % legacy.chains.len().max(1)) else {
+        return;
+    };
+    // Of chains of the same name nobody can say which is meant.
+    let alike = legacy.chains.iter().filter(|one| one.name == chain.name);
+    let number = which % chain.rules.len().max(1);
+    let (1, Some(rule)) = (alike.count(), chain.rules.get(number)) else {
+        return;
+    };
+    let find = |table: &Blob| {
+        let index = Index::of(legacy.family, table).ok()?;
+        let place = index.chain(table, &chain.name)?;
+        Some((index, place))
+    };
+    let Some((index, place)) = find(&table) else {
+        return;
+    };
+    let at = index.rules(&table, place).expect("it was decoded")[number];
+    index.splice(&mut table, at, true, None).expect("it is there");
+    let mut without = legacy.clone();
+    for one in without.chains.iter_mut().filter(|one| one.name == chain.name) {
+        one.rules.remove(number);
+    }
+    let read = blob::decode(legacy.family, "filter", &table.info, &table.bytes);
+    assert_eq!(read.as_ref(), Ok(&without));
+    let (index, _) = find(&table).expect("it still is a table");
+    // What encoding refuses cannot be put in; counters are not part of it.
+    if index.splice(&mut table, at, false, Some(rule)).is_ok() {
+        let read = blob::decode(legacy.family, "filter", &table.info, &table.bytes);
+        let read = read.expect("it still is a table");
+        let again = read.chain(&chain.name).and_then(|one| one.rules.get(number));
+        let again = again.map(|one| LegacyRule {
+            counters: rule.counters,
+            ..one.clone()
+        });
+        assert_eq!(again, Some(blob::as_told(rule)));
+    }
+}

@@ -17,6 +17,7 @@ use hookscope::session::compile::{self, Failure, Script};
 use hookscope::session::iptables;
 use hookscope::stage::commit::{self, CommitError, IpSetError, LegacyError};
 use hookscope::stage::guard;
+use hookscope::stage::legacy::{self, Rehearsal};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
@@ -229,27 +230,8 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
         iptables::Failure::Other(why) => anyhow!("nothing was changed: {why}"),
     };
     if args.backend == Backend::Legacy {
-        let mut compiled = iptables::compile_legacy(text, family, reading).map_err(failed)?;
-        if args.check {
-            return Ok(());
-        }
-        let options = commit::Options {
-            text: beginning(name, text),
-            ..args.safety.options()?
-        };
-        args.safety.look(|| severed::by_legacy(&compiled.plan))?;
-        return match commit::run_legacy(&mut compiled.plan, &options) {
-            Ok(done) => Ok(args.safety.told(&done)?),
-            Err(LegacyError::Refused(refused)) => {
-                let wrong = compiled.wrong(&refused);
-                let outcome = match refused.left.is_empty() {
-                    true => UNCHANGED,
-                    false => "not everything is what it was",
-                };
-                Err(iptables_mistakes(outcome, name, text, vec![wrong]))
-            }
-            Err(LegacyError::Commit(error)) => Err(error.into()),
-        };
+        let compiled = iptables::compile_legacy(text, family, reading, args.check);
+        return apply_legacy(args, name, text, compiled.map_err(failed)?);
     }
     settle(args, (name, text), || {
         let compiled = iptables::compile_nft(text, family, reading).map_err(failed)?;
@@ -263,6 +245,42 @@ fn apply_iptables(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()
             }),
         })
     })
+}
+
+fn apply_legacy(
+    args: &ApplyArgs,
+    name: &str,
+    text: &str,
+    mut compiled: iptables::Legacy,
+) -> anyhow::Result<()> {
+    let refused = |compiled: &iptables::Legacy, refused: &legacy::Refused| {
+        let outcome = match refused.left.is_empty() {
+            true => UNCHANGED,
+            false => "not everything is what it was",
+        };
+        iptables_mistakes(outcome, name, text, vec![compiled.wrong(refused)])
+    };
+    if args.check {
+        match legacy::rehearse(&compiled.plan) {
+            Rehearsal::Fine => {}
+            Rehearsal::Refused(error) => return Err(refused(&compiled, &error)),
+            Rehearsal::NotTried(why) => writeln!(
+                io::stderr(),
+                "hookscope: the text can be read; the kernel was not asked, because {why}"
+            )?,
+        }
+        return Ok(());
+    }
+    let options = commit::Options {
+        text: beginning(name, text),
+        ..args.safety.options()?
+    };
+    args.safety.look(|| severed::by_legacy(&compiled.plan))?;
+    match commit::run_legacy(&mut compiled.plan, &options) {
+        Ok(done) => Ok(args.safety.told(&done)?),
+        Err(LegacyError::Refused(error)) => Err(refused(&compiled, &error)),
+        Err(LegacyError::Commit(error)) => Err(error.into()),
+    }
 }
 
 fn apply_ipsets(args: &ApplyArgs, name: &str, text: &str) -> anyhow::Result<()> {

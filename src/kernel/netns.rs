@@ -4,7 +4,7 @@
 //! but the system.
 
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, setns};
+use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -96,6 +96,21 @@ pub fn enter(namespace: &str) -> Result<(), NetnsError> {
             name: namespace.to_owned(),
             error: other.into(),
         },
+    })
+}
+
+/// Do something in a network namespace of its own, which is gone afterwards. On a thread of its own, because a
+/// namespace belongs to a thread, and ends with it.
+pub fn in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let attempt = scope.spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
+                format!("a network namespace for the attempt cannot be made: {error}")
+            })?;
+            Ok(work())
+        });
+        let ended = attempt.join();
+        ended.unwrap_or_else(|_| Err("the attempt came to no end".to_owned()))
     })
 }
 

@@ -6,11 +6,12 @@
 //! is a merge of what was, what was made of it and what is there now (`merge`), and may be repeated.
 //!
 //! A change of single rules is made in the bytes (`edit`): of a table of a cluster all the rest need not be understood,
-//! nor kept for taking it back.
+//! nor kept for taking it back. [`rehearse`] asks the kernel about a plan without carrying it out.
 
 mod counted;
 pub mod edit;
 mod merge;
+mod rehearse;
 
 use crate::kernel::legacy::blob::{self, Blob, BlobError};
 use crate::kernel::legacy::sockopt::LegacySocket;
@@ -23,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
+
+pub use rehearse::{Rehearsal, rehearse};
 
 const MEANWHILE: &str = "somebody else replaced it at the same time";
 /// How long another program may hold the lock.

@@ -13,5 +13,5 @@ pub mod sockopt;
 pub mod splice;
 
 pub use lock::XtablesLock;
-pub use names::read_legacy_tables;
+pub use names::{legacy_table_exists, read_legacy_tables};
 pub use sockopt::{LegacyError, read_table, read_tables};

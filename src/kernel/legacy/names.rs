@@ -3,9 +3,9 @@
 //! The kernel lists them in `/proc/net/ip_tables_names` and friends. Asking by getsockopt would create the
 //! table, and then its hooks exist: looking must not change anything. May use `model`.
 
-use crate::model::Name;
 use crate::model::network::LegacyTables;
 use crate::model::text::name_from_bytes;
+use crate::model::{Family, Name};
 use std::io;
 use std::path::Path;
 
@@ -15,6 +15,18 @@ const DIRECTORY: &str = "/proc/thread-self/net";
 /// Read all three lists.
 pub fn read_legacy_tables() -> io::Result<LegacyTables> {
     read_from(Path::new(DIRECTORY))
+}
+
+/// Whether a table is there already.
+pub fn legacy_table_exists(family: Family, table: &str) -> io::Result<bool> {
+    let lists = read_legacy_tables()?;
+    let names = match family {
+        Family::Ip => lists.ip,
+        Family::Ip6 => lists.ip6,
+        Family::Arp => lists.arp,
+        _ => None,
+    };
+    Ok(names.is_some_and(|names| names.iter().any(|name| &**name == table)))
 }
 
 fn read_from(directory: &Path) -> io::Result<LegacyTables> {

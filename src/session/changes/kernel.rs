@@ -97,6 +97,7 @@ fn run(edits: &[Edit], names: &Names, options: &Options<'_>) -> Result<Committed
         };
         let done = if options.check {
             routing.rehearse()?;
+            replacing.rehearse()?;
             commit::run(&commands, &options).map_err(BesideError::from)
         } else {
             let beside = Beside {

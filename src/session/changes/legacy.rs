@@ -19,6 +19,7 @@ use crate::model::{self, Family, Names, Policy, Ruleset};
 use crate::session::resolve;
 use crate::session::{compile, iptables};
 use crate::stage::change::{Anchor, Edit, Place, RuleRef, is_iptables};
+use crate::stage::legacy::Rehearsal;
 use crate::stage::{legacy, staged};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -406,6 +407,17 @@ pub(super) fn prepare(edits: &[Edit], names: &Names) -> Result<Replacing, Proble
 }
 
 impl Replacing {
+    /// Have the kernel look at the tables, where they do no harm.
+    pub fn rehearse(&self) -> Result<(), Problem> {
+        if self.plan.is_empty() {
+            return Ok(());
+        }
+        match legacy::rehearse(&self.plan) {
+            Rehearsal::Refused(refused) => Err(self.refused(&refused)),
+            Rehearsal::Fine | Rehearsal::NotTried(_) => Ok(()),
+        }
+    }
+
     /// On the changes of the table that the kernel did not take.
     pub fn refused(&self, refused: &legacy::Refused) -> Problem {
         let owners = self

@@ -1,9 +1,10 @@
 //! Texts for legacy tables: one replacement per table.
 
 use super::{Failure, machine_for};
-use crate::kernel::legacy::blob::{self, BlobError};
+use crate::kernel::legacy::blob::{self, Blob, BlobError};
 use crate::kernel::legacy::sockopt::LegacySocket;
-use crate::kernel::legacy::{LegacyError, XtablesLock};
+use crate::kernel::legacy::{XtablesLock, legacy_table_exists};
+use crate::kernel::netns;
 use crate::lang::iptables::parse::{self, Action, Reading, TableText, Wrong};
 use crate::lang::iptables::rule::{Rule, Target};
 use crate::lang::iptables::{from_legacy, to_legacy};
@@ -28,8 +29,14 @@ impl Legacy {
     }
 }
 
-/// Read a text and compare it with the legacy tables as they are now, which are created where they are not there.
-pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Legacy, Failure> {
+/// Read a text and compare it with the legacy tables as they are now. Those that are not there are created, unless
+/// `looking` is all that is wanted.
+pub fn compile_legacy(
+    text: &str,
+    family: Family,
+    reading: Reading,
+    looking: bool,
+) -> Result<Legacy, Failure> {
     let machine = machine_for(text);
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
@@ -45,9 +52,10 @@ pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Le
         spans: Vec::new(),
     };
     for one in together(texts) {
-        match edited(&socket, family, &one)? {
+        let read = || read(&socket, family, &one.name, looking);
+        match edited(&read, family, &one)? {
             Some(edited) => compiled.plan.add_edited(edited),
-            None => replaced(&socket, family, &one, &mut compiled.plan)?,
+            None => replaced(read()?, family, &one, &mut compiled.plan)?,
         }
         compiled
             .spans
@@ -59,15 +67,31 @@ pub fn compile_legacy(text: &str, family: Family, reading: Reading) -> Result<Le
     Ok(compiled)
 }
 
+/// A table as it is now. Asking for one that is not there would create it, and its hooks: what it would be is seen
+/// elsewhere.
+fn read(
+    socket: &LegacySocket,
+    family: Family,
+    table: &str,
+    looking: bool,
+) -> Result<Blob, Failure> {
+    let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
+    if looking && !legacy_table_exists(family, table).map_err(|error| other(&error))? {
+        let new = || LegacySocket::open(family)?.blob(table);
+        let new = netns::in_new(new).map_err(|why| other(&why))?;
+        return new.map_err(|error| other(&error));
+    }
+    socket.blob(table).map_err(|error| other(&error))
+}
+
 /// The table made anew, out of what it is now.
 fn replaced(
-    socket: &LegacySocket,
+    before: Blob,
     family: Family,
     text: &TableText,
     plan: &mut legacy::Plan,
 ) -> Result<(), Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let before = socket.blob(&text.name).map_err(|error| other(&error))?;
     let now = blob::decode(family, &text.name, &before.info, &before.bytes)
         .map_err(|error| other(&error))?;
     let wanted =
@@ -82,7 +106,7 @@ const FEW: usize = 8;
 
 /// A text that changes a few rules of chains that are there, made in the table's bytes; nothing when it is about more.
 fn edited(
-    socket: &LegacySocket,
+    read: &dyn Fn() -> Result<Blob, Failure>,
     family: Family,
     text: &TableText,
 ) -> Result<Option<Edited>, Failure> {
@@ -100,9 +124,7 @@ fn edited(
     if text.flush || text.actions.len() > FEW || !actions.all(|(action, ..)| single(action)) {
         return Ok(None);
     }
-    let blob = socket.blob(&text.name);
-    let blob = blob.map_err(|error: LegacyError| Failure::Other(error.to_string()))?;
-    let Ok(mut editor) = Editor::new(family, &text.name, blob) else {
+    let Ok(mut editor) = Editor::new(family, &text.name, read()?) else {
         return Ok(None);
     };
     for (action, start, end) in &text.actions {

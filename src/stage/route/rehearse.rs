@@ -5,9 +5,9 @@
 use super::place::{Content, Needs, Place, Saved, content, with_contents};
 use super::{Plan, Refused, apply, restore};
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
+use crate::kernel::netns;
 use crate::kernel::route::{copy_links, read_fib, read_network};
 use crate::model::network::{Network, PolicyRule, RouteBody, hop_flags, link_flags};
-use nix::sched::{CloneFlags, unshare};
 use std::collections::BTreeMap;
 
 /// More routes than these are not copied: that would take longer than people wait for an answer.
@@ -40,22 +40,14 @@ pub fn rehearse_on(network: &Network, plan: &Plan) -> Rehearsal {
     if network.routes.route_count() > MOST_ROUTES {
         return Rehearsal::NotTried(format!("more than {MOST_ROUTES} routes are not copied"));
     }
-    // A thread of its own, because a network namespace belongs to a thread, and ends with it.
-    let attempt = std::thread::scope(|scope| {
-        let thread = scope.spawn(|| in_copy(network, plan));
-        thread.join()
-    });
-    match attempt {
+    match netns::in_new(|| in_copy(network, plan)) {
         Ok(Ok(Ok(after))) => Rehearsal::Fine(Box::new(with_contents(network, after))),
         Ok(Ok(Err(refused))) => Rehearsal::Refused(refused),
-        Ok(Err(why)) => Rehearsal::NotTried(why),
-        Err(_) => Rehearsal::NotTried("the attempt came to no end".to_owned()),
+        Ok(Err(why)) | Err(why) => Rehearsal::NotTried(why),
     }
 }
 
 fn in_copy(network: &Network, plan: &Plan) -> Result<Outcome, String> {
-    unshare(CloneFlags::CLONE_NEWNET)
-        .map_err(|error| format!("a network namespace for the attempt cannot be made: {error}"))?;
     let failure = |error: KernelError| format!("the copy failed: {error}");
     let mut socket = Socket::open(Protocol::Route).map_err(failure)?;
     let failed = copy_links(&mut socket, &network.links, &network.addresses).map_err(failure)?;
