@@ -122,22 +122,13 @@ fn run_iptables(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let family = args.family.into();
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     if args.backend == Backend::Legacy {
-        let (tables, names) = match &global.snapshot {
-            Some(path) => {
-                let snapshot = snapshot::open(path)?;
-                let of_family = snapshot
-                    .legacy
-                    .into_iter()
-                    .filter(|one| one.family == family);
-                (of_family.collect(), snapshot.names)
-            }
-            None => (
-                hookscope::kernel::legacy::read_tables(family)?,
-                hookscope::kernel::machine::names(&Ruleset::default()),
-            ),
+        let Some(path) = &global.snapshot else {
+            return print_legacy(args, family, out);
         };
-        let tables = tables.iter().map(from_legacy::table);
-        return print_tables(args, &names, tables, out);
+        let snapshot = snapshot::open(path)?;
+        let tables = snapshot.legacy.iter().filter(|one| one.family == family);
+        let tables = tables.map(from_legacy::table);
+        return print_tables(args, &snapshot.names, tables, out);
     }
     let (ruleset, names) = match &global.snapshot {
         Some(path) => {
@@ -180,6 +171,23 @@ fn run_ipset(global: &Global) -> anyhow::Result<()> {
     };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     hookscope::lang::ipset::print::sets(&sets, &names, &mut out)?;
+    out.flush()?;
+    Ok(())
+}
+
+/// The legacy tables of this machine.
+fn print_legacy(args: &ShowArgs, family: Family, mut out: impl Write) -> anyhow::Result<()> {
+    let names = hookscope::kernel::machine::names(&Ruleset::default());
+    let cx = Context {
+        family,
+        names: &names,
+    };
+    let options = iptables::print::Options {
+        counters: args.counters,
+    };
+    for (name, table) in &hookscope::kernel::legacy::read_blobs(family)? {
+        iptables::print_legacy::table(name, table, &cx, options, &mut out)?;
+    }
     out.flush()?;
     Ok(())
 }

@@ -14,4 +14,4 @@ pub mod splice;
 
 pub use lock::XtablesLock;
 pub use names::{legacy_table_exists, read_legacy_tables};
-pub use sockopt::{LegacyError, read_table, read_tables};
+pub use sockopt::{LegacyError, read_blobs, read_table, read_tables};

@@ -17,8 +17,8 @@ pub fn read_legacy_tables() -> io::Result<LegacyTables> {
     read_from(Path::new(DIRECTORY))
 }
 
-/// Whether a table is there already.
-pub fn legacy_table_exists(family: Family, table: &str) -> io::Result<bool> {
+/// The tables of a family, newest first.
+pub fn legacy_tables(family: Family) -> io::Result<Vec<Name>> {
     let lists = read_legacy_tables()?;
     let names = match family {
         Family::Ip => lists.ip,
@@ -26,7 +26,13 @@ pub fn legacy_table_exists(family: Family, table: &str) -> io::Result<bool> {
         Family::Arp => lists.arp,
         _ => None,
     };
-    Ok(names.is_some_and(|names| names.iter().any(|name| &**name == table)))
+    Ok(names.unwrap_or_default())
+}
+
+/// Whether a table is there already.
+pub fn legacy_table_exists(family: Family, table: &str) -> io::Result<bool> {
+    let names = legacy_tables(family)?;
+    Ok(names.iter().any(|name| &**name == table))
 }
 
 fn read_from(directory: &Path) -> io::Result<LegacyTables> {

@@ -4,7 +4,7 @@
 //! that are there. A replacement is atomic; the counters of the old table come back with it. May use `model`.
 
 use super::blob::{self, Blob, BlobError, Entries, HOOKS, Info, hook_names};
-use super::names::read_legacy_tables;
+use super::names::legacy_tables;
 use crate::model::expression::Counter;
 use crate::model::xtables::rule::LegacyTable;
 use crate::model::{Family, Name};
@@ -326,17 +326,24 @@ pub fn read_table(family: Family, table: &str) -> Result<LegacyTable, LegacyErro
 
 /// Read all tables of a family that exist, newest first, as `/proc` lists them. Creates none.
 pub fn read_tables(family: Family) -> Result<Vec<LegacyTable>, LegacyError> {
-    let lists = read_legacy_tables()?;
-    let names: Option<Vec<Name>> = match family {
-        Family::Ip => lists.ip,
-        Family::Ip6 => lists.ip6,
-        Family::Arp => lists.arp,
-        _ => None,
-    };
-    let names = names.unwrap_or_default();
+    each_table(family, LegacySocket::table)
+}
+
+/// The bytes of all tables of a family, likewise.
+pub fn read_blobs(family: Family) -> Result<Vec<(Name, Blob)>, LegacyError> {
+    each_table(family, |socket, name| {
+        Ok((Name::from(name), socket.blob(name)?))
+    })
+}
+
+fn each_table<T>(
+    family: Family,
+    read: impl Fn(&LegacySocket, &str) -> Result<T, LegacyError>,
+) -> Result<Vec<T>, LegacyError> {
+    let names = legacy_tables(family)?;
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let socket = LegacySocket::open(family)?;
-    names.iter().map(|name| socket.table(name)).collect()
+    names.iter().map(|name| read(&socket, name)).collect()
 }

@@ -157,6 +157,17 @@ impl Index {
         Ok(())
     }
 
+    /// All chains, in the order of the table.
+    pub fn chains(&self, table: &Blob) -> Vec<(Name, Place)> {
+        let hooks = self.hooks.iter();
+        let hooks = hooks.map(|(name, place)| (Name::from(*name), *place));
+        let user = self.heads.iter().map(|head| {
+            let name = named(&table.bytes, head).unwrap_or_default();
+            (name_from_bytes(name), head.place)
+        });
+        hooks.chain(user).collect()
+    }
+
     /// The chain of this name.
     pub fn chain(&self, table: &Blob, name: &str) -> Option<Place> {
         let built_in = self.hooks.iter().find(|(known, _)| *known == name);
@@ -192,19 +203,23 @@ impl Index {
         blob::rule(&one, at, |to| self.name_at(&table.bytes, to))
     }
 
-    /// A chain as it is, not decoded yet.
-    pub fn copy(&self, table: &Blob, name: &str, chain: Place) -> Result<ChainBytes, BlobError> {
-        let bytes = &**table.bytes;
+    /// What becomes of packets at the end of a built-in chain; nothing for a user chain, which they leave there.
+    pub fn policy(&self, table: &Blob, chain: Place) -> Result<Option<LegacyPolicy>, BlobError> {
         let last = self.rule(table, chain.last)?;
-        let policy = match (chain.hook, last.target) {
-            (Some(hook), LegacyTarget::Verdict(verdict)) => Some(LegacyPolicy {
+        match (chain.hook, last.target) {
+            (Some(hook), LegacyTarget::Verdict(verdict)) => Ok(Some(LegacyPolicy {
                 hook,
                 verdict,
                 counters: last.counters,
-            }),
-            (None, LegacyTarget::Verdict(LegacyVerdict::Return)) => None,
-            _ => return Err(BlobError::Offset(chain.last)),
-        };
+            })),
+            (None, LegacyTarget::Verdict(LegacyVerdict::Return)) => Ok(None),
+            _ => Err(BlobError::Offset(chain.last)),
+        }
+    }
+
+    /// A chain as it is, not decoded yet.
+    pub fn copy(&self, table: &Blob, name: &str, chain: Place) -> Result<ChainBytes, BlobError> {
+        let bytes = &**table.bytes;
         let own = bytes.get(chain.first..chain.last);
         let own = own.ok_or(BlobError::Offset(chain.first))?;
         let from = self.jumps.partition_point(|place| *place < chain.first);
@@ -224,7 +239,7 @@ impl Index {
         Ok(ChainBytes {
             family: self.family,
             name: Name::from(name),
-            policy,
+            policy: self.policy(table, chain)?,
             first: chain.first,
             bytes: own.to_vec().into(),
             leads,

@@ -13,6 +13,7 @@ pub mod from_nft;
 pub mod icmp;
 pub mod parse;
 pub mod print;
+pub mod print_legacy;
 pub mod rule;
 pub mod save;
 pub mod to_legacy;

@@ -2,14 +2,14 @@
 
 use super::format::{self, w};
 use super::from_nft;
-use super::rule::{Among, AmongSide, Chain, NftLog, Part, Rule, Table, Target};
+use super::rule::{Among, AmongSide, NftLog, Part, Rule, Table, Target};
 use super::save::{self, Context};
 use crate::model::expression::Counter;
 use crate::model::text::to_bytes;
 use crate::model::xtables::rule::{
     ArpHeader, BridgeHeader, Device, Header, Ip6Header, IpHeader, LegacyVerdict,
 };
-use crate::model::{self, Family, Names};
+use crate::model::{self, Family, Name, Names};
 use std::io::{self, Write};
 
 /// What is printed besides the rules.
@@ -26,27 +26,61 @@ pub fn table<W: Write>(
     options: Options,
     out: &mut W,
 ) -> io::Result<()> {
-    let mut line = format!("*{}\n", table.name);
-    out.write_all(&to_bytes(&line))?;
-    for chain in &table.chains {
-        line.clear();
-        declaration(table.family, chain, &mut line);
-        line.push('\n');
-        out.write_all(&to_bytes(&line))?;
-    }
+    let mut line = String::new();
+    let chains = table.chains.iter();
+    head(
+        &table.name,
+        chains.map(|chain| (&chain.name, chain.policy)),
+        cx,
+        out,
+    )?;
     for chain in &table.chains {
         for one in &chain.rules {
             line.clear();
-            if options.counters {
-                w!(line, "[{}:{}] ", one.counters.packets, one.counters.bytes);
-            }
-            w!(line, "-A {}", chain.name);
-            rule(one, cx, &mut line);
-            line.push('\n');
+            appended(&chain.name, one, cx, options, &mut line);
             out.write_all(&to_bytes(&line))?;
         }
     }
-    if matches!(table.family, Family::Ip | Family::Ip6) {
+    tail(cx, out)
+}
+
+/// The lines before the rules: the table and its chains.
+pub(super) fn head<'n, W: Write>(
+    name: &str,
+    chains: impl Iterator<Item = (&'n Name, Option<(LegacyVerdict, Counter)>)>,
+    cx: &Context<'_>,
+    out: &mut W,
+) -> io::Result<()> {
+    let mut line = format!("*{name}\n");
+    out.write_all(&to_bytes(&line))?;
+    for (name, policy) in chains {
+        line.clear();
+        declaration(cx.family, name, policy, &mut line);
+        line.push('\n');
+        out.write_all(&to_bytes(&line))?;
+    }
+    Ok(())
+}
+
+/// The line of a rule.
+pub(super) fn appended(
+    chain: &str,
+    one: &Rule,
+    cx: &Context<'_>,
+    options: Options,
+    line: &mut String,
+) {
+    if options.counters {
+        w!(line, "[{}:{}] ", one.counters.packets, one.counters.bytes);
+    }
+    w!(line, "-A {chain}");
+    rule(one, cx, line);
+    line.push('\n');
+}
+
+/// What comes after the rules.
+pub(super) fn tail<W: Write>(cx: &Context<'_>, out: &mut W) -> io::Result<()> {
+    if matches!(cx.family, Family::Ip | Family::Ip6) {
         writeln!(out, "COMMIT")?;
     }
     Ok(())
@@ -64,12 +98,17 @@ fn verdict(verdict: LegacyVerdict) -> String {
 }
 
 /// `:INPUT ACCEPT [0:0]`
-fn declaration(family: Family, chain: &Chain, out: &mut String) {
-    w!(out, ":{} ", chain.name);
-    let counters = match &chain.policy {
+fn declaration(
+    family: Family,
+    name: &str,
+    policy: Option<(LegacyVerdict, Counter)>,
+    out: &mut String,
+) {
+    w!(out, ":{name} ");
+    let counters = match policy {
         Some((policy, counters)) => {
-            out.push_str(&verdict(*policy));
-            *counters
+            out.push_str(&verdict(policy));
+            counters
         }
         None => {
             out.push_str(if family == Family::Bridge {
