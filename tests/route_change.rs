@@ -563,6 +563,15 @@ fn the_command_line_changes_routes() {
         assert!(ip("-6 route").contains("default via 2001:db8::5 dev v0"));
         assert!(ip("rule").contains("7:\tfrom 10.0.0.0/8 lookup 100"));
         assert!(ip("neigh").contains("192.0.2.3 dev v0 lladdr 02:00:00:00:00:07 PERMANENT"));
+        for arguments in [
+            "route list --confirm 5",
+            "route rules --why x",
+            "route get 192.0.2.1 --check",
+        ] {
+            let (code, wrong) = told(arguments);
+            assert_eq!(code, Some(2), "{arguments}: {wrong}");
+            assert!(wrong.contains("this only looks"), "{wrong}");
+        }
         let (code, wrong) = told("route add 10.1.0.0/16 via 192.0.2.9 --for nonsense");
         assert_eq!(code, Some(1));
         assert_eq!(wrong.matches("is no time").count(), 1, "{wrong}");

@@ -36,6 +36,11 @@ impl Safety {
         self.confirm.is_some() || self.limited.is_some()
     }
 
+    /// Something was asked for that only makes sense with a change.
+    pub fn is_given(&self) -> bool {
+        self.is_guarded() || !self.why.is_empty() || self.cut_me_off
+    }
+
     pub fn options(&self) -> anyhow::Result<commit::Options<'static>> {
         Ok(commit::Options {
             confirm: self.confirm.map(Duration::from_secs),

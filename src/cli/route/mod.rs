@@ -135,6 +135,10 @@ pub enum RouteError {
         "'route get' asks the running kernel and a snapshot has none; use 'hookscope trace --snapshot' instead"
     )]
     SnapshotGet,
+    #[error(
+        "this only looks; --check, --confirm, --for, --why and --cut-me-off go with commands that change something"
+    )]
+    OnlyLooks,
     #[error(transparent)]
     Ask(#[from] AskError),
     #[error(transparent)]
@@ -153,9 +157,25 @@ impl RouteError {
             RouteError::UnknownWord { .. }
                 | RouteError::MissingValue(_)
                 | RouteError::Invalid { .. }
+                | RouteError::OnlyLooks
                 | RouteError::Ask(AskError::NoDestination)
                 | RouteError::Change(ChangeError::Words(_))
         )
+    }
+}
+
+/// `route rules` without a word lists them.
+fn lists(word: Option<&str>) -> bool {
+    matches!(word, None | Some("list" | "show" | "ls"))
+}
+
+impl RouteCommand {
+    fn only_looks(&self) -> bool {
+        match self {
+            RouteCommand::List { .. } | RouteCommand::Get { .. } => true,
+            RouteCommand::Rules { words } => lists(words.first().map(String::as_str)),
+            _ => false,
+        }
     }
 }
 
@@ -165,11 +185,14 @@ pub fn run(
     context: RouteContext<'_>,
     out: &mut impl Write,
 ) -> Result<(), RouteError> {
+    if args.command.only_looks() && (args.how.check || args.how.safety.is_given()) {
+        return Err(RouteError::OnlyLooks);
+    }
     let result = match &args.command {
         RouteCommand::List { words } => list::list(args, words, context, out),
         RouteCommand::Rules { words } => match words.first().map(String::as_str) {
-            None | Some("list" | "show" | "ls") => list::rules(args, context, out),
-            Some(_) => change(args, "rule", words, context),
+            word if lists(word) => list::rules(args, context, out),
+            _ => change(args, "rule", words, context),
         },
         RouteCommand::Get { words } => get::get(args, words, context, out),
         RouteCommand::Add(given) => route_change(args, "add", given, context),
