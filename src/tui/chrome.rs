@@ -123,9 +123,9 @@ fn header_parts(state: &State) -> Vec<Vec<Span<'static>>> {
         "read-write"
     };
     parts.push(vec![value(writable.into())]);
-    let mut backends = vec!["nf_tables".to_string()];
-    if picture.ruleset.tables.is_empty() {
-        backends = vec!["no tables".into()];
+    let mut backends = Vec::new();
+    if !picture.ruleset.tables.is_empty() {
+        backends.push("nf_tables".to_owned());
     }
     for table in &picture.ruleset.tables {
         if owner::is_xtables(table)
@@ -137,6 +137,9 @@ fn header_parts(state: &State) -> Vec<Vec<Span<'static>>> {
     }
     if !picture.network.legacy_tables.is_empty() {
         backends.push("iptables-legacy".into());
+    }
+    if backends.is_empty() {
+        backends.push("no tables".into());
     }
     parts.push(vec![value(backends.join(" + "))]);
     if picture.ruleset.tables.is_empty() {
