@@ -1,7 +1,7 @@
 //! The local journal of commits: who, when, why, what, and what takes it back. It is the audit log, too.
 //!
 //! One readable file (`NUMBER.json`) for each commit, and beside it the tables before and after (`NUMBER.pictures`,
-//! zstd-compressed CBOR). The oldest go when there are too many or they take too much room.
+//! CBOR, zstd-compressed unless it is short). The oldest go when there are too many or they take too much room.
 
 use super::Step;
 use super::guard::Restored;
@@ -16,6 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Entries that are kept.
 const ENTRIES: usize = 500;
+/// Pictures up to this size are kept as they are. bytes
+const UNPACKED: usize = 4096;
+/// What zstd's files begin with, and CBOR of ours does not.
+const ZSTD: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
 /// Room for pictures of all entries. bytes
 const ROOM: u64 = 64 << 20;
 
@@ -136,8 +140,8 @@ pub fn here() -> Vec<Entry> {
     entries
 }
 
-/// Write down what is about to be done; returns the number of the entry.
-pub fn begin(note: Note) -> io::Result<u64> {
+/// Write down what is about to be done.
+pub fn begin(note: Note) -> io::Result<Entry> {
     let directory = directory();
     state::make(&directory)?;
     let last = numbers().last().copied().unwrap_or(0);
@@ -157,7 +161,7 @@ pub fn begin(note: Note) -> io::Result<u64> {
             Err(_) => number += 1,
         }
     };
-    let text = text(&Entry {
+    let entry = Entry {
         number,
         time: now(),
         who: who(),
@@ -170,10 +174,10 @@ pub fn begin(note: Note) -> io::Result<u64> {
         chains: note.chains,
         fate: Fate::Begun,
         undoes: note.undoes,
-    })?;
+    };
     // Until it is whole, it cannot be read, and nothing has been done yet.
-    file.write_all(&text)?;
-    Ok(number)
+    file.write_all(&text(&entry)?)?;
+    Ok(entry)
 }
 
 /// It was not done.
@@ -183,22 +187,29 @@ pub fn cancel(number: u64) {
 
 /// It was done: keep the tables before and after, which taking it back needs.
 pub fn finish(
-    number: u64,
+    mut entry: Entry,
     generation: Option<u32>,
     fate: Fate,
     (before, after): (&Ruleset, &Ruleset),
     steps: &[Step],
 ) -> io::Result<()> {
-    let mut entry = read(number)?;
+    let number = entry.number;
     entry.generation = generation;
-    // Unless its guard has already written what became of it.
-    if entry.fate == Fate::Begun {
-        entry.fate = fate;
-    }
+    entry.fate = match fate {
+        // Unless its guard has already written what became of it.
+        Fate::Waiting => match read(number)?.fate {
+            Fate::Begun => Fate::Waiting,
+            settled => settled,
+        },
+        fate => fate,
+    };
     let mut pictures = Vec::new();
     ciborium::into_writer(&(before, after, steps), &mut pictures).map_err(io::Error::other)?;
-    // At once, so that its tables are as large as what they are for.
-    let packed = zstd::bulk::compress(&pictures, 1)?;
+    let packed = match pictures.len() <= UNPACKED {
+        true => pictures,
+        // At once, so that its tables are as large as what they are for.
+        false => zstd::bulk::compress(&pictures, 1)?,
+    };
     if packed.len() as u64 <= ROOM / 2 {
         // Whole or not, they mean nothing before the entry says that it was done.
         let mut file = fs::OpenOptions::new();
@@ -257,8 +268,10 @@ pub struct Kept {
 
 /// What takes a commit back, while it is kept.
 pub fn kept(number: u64) -> io::Result<Kept> {
-    let bytes = fs::read(path(number, "pictures"))?;
-    let bytes = zstd::decode_all(bytes.as_slice())?;
+    let mut bytes = fs::read(path(number, "pictures"))?;
+    if bytes.starts_with(&ZSTD) {
+        bytes = zstd::decode_all(bytes.as_slice())?;
+    }
     let (before, after, steps) =
         ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)?;
     Ok(Kept {

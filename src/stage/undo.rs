@@ -58,7 +58,7 @@ pub fn last() -> Result<(Entry, Restored), UndoError> {
         Ok(restored) => restored,
         Err(why) => {
             if let Some(own) = own {
-                journal::cancel(own);
+                journal::cancel(own.number);
             }
             return Err(wrong(why));
         }

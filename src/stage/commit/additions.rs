@@ -32,12 +32,13 @@ pub(super) fn add_rules(
     }
     let mut done = Committed::default();
     let none = Scope::of(&[], &[]);
-    done.entry = begin(commands.len(), options, &none, &mut done.warnings);
+    let entry = begin(commands.len(), options, &none, &mut done.warnings);
+    done.entry = entry.as_ref().map(|entry| entry.number);
     fault::point("program:before-commit");
     let outcome = match restore::pinned(watch, scope, commands, true) {
         Ok(outcome) => outcome,
         Err(error) => {
-            forget(done.entry);
+            forget(entry.as_ref());
             return Err(match error {
                 Refused::Moved => CommitError::Stale,
                 Refused::Commands(refusals) => CommitError::Refused {
@@ -62,7 +63,7 @@ pub(super) fn add_rules(
     }
     let mut steps = options.steps.clone();
     steps.push(Step::Nf(inverse));
-    if let Some(entry) = done.entry
+    if let Some(entry) = entry
         && let Err(error) = journal::finish(
             entry,
             outcome.generation,

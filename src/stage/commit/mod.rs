@@ -243,10 +243,11 @@ fn carry_out(
         });
     }
     let mut warnings = Vec::new();
-    let entry = begin(commands.len(), options, &scope, &mut warnings);
+    let mut entry = begin(commands.len(), options, &scope, &mut warnings);
+    let number = entry.as_ref().map(|entry| entry.number);
     let cancel = |error: CommitError| {
-        if let Some(entry) = entry {
-            journal::cancel(entry);
+        if let Some(number) = number {
+            journal::cancel(number);
         }
         error
     };
@@ -265,7 +266,7 @@ fn carry_out(
     };
     for _ in 0..TRIES {
         fault::point("program:before-guard");
-        let guard = match stand_by(options, &scope, &before, entry) {
+        let guard = match stand_by(options, &scope, &before, entry.as_ref()) {
             Ok(guard) => guard,
             Err(error) => return Err(fail(error.into(), &made)),
         };
@@ -275,7 +276,7 @@ fn carry_out(
                 if let Some(guard) = guard {
                     guard.refused();
                 }
-                forget(entry);
+                forget(entry.as_ref());
                 return Err(StepError::Refused(refused));
             }
             made = steps;
@@ -299,7 +300,7 @@ fn carry_out(
                 let fate = if waits { Fate::Waiting } else { Fate::Kept };
                 let mut steps = options.steps.clone();
                 steps.iter_mut().for_each(Step::done);
-                let written = entry.map(|entry| {
+                let written = entry.take().map(|entry| {
                     journal::finish(entry, outcome.generation, fate, (&before, &after), &steps)
                 });
                 if let Some(Err(error)) = written {
@@ -311,7 +312,7 @@ fn carry_out(
                     before,
                     after,
                     guard,
-                    entry,
+                    entry: number,
                     warnings,
                 });
             }

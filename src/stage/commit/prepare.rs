@@ -4,14 +4,14 @@ use super::Options;
 use crate::model::Ruleset;
 use crate::stage::guard::state::{self, Phase, State};
 use crate::stage::guard::{Guard, GuardError};
-use crate::stage::journal::{self, Note};
+use crate::stage::journal::{self, Entry, Note};
 use crate::stage::plan;
 use crate::stage::touched::Scope;
 
 /// Nothing came of it.
-pub(super) fn forget(entry: Option<u64>) {
+pub(super) fn forget(entry: Option<&Entry>) {
     if let Some(entry) = entry {
-        journal::cancel(entry);
+        journal::cancel(entry.number);
     }
 }
 
@@ -20,7 +20,7 @@ pub(super) fn begin(
     options: &Options<'_>,
     scope: &Scope,
     warnings: &mut Vec<String>,
-) -> Option<u64> {
+) -> Option<Entry> {
     if options.unlogged {
         return None;
     }
@@ -59,7 +59,7 @@ pub(super) fn stand_by(
     options: &Options<'_>,
     scope: &Scope,
     before: &Ruleset,
-    entry: Option<u64>,
+    entry: Option<&Entry>,
 ) -> Result<Option<Guard>, GuardError> {
     let (time, limited) = match (options.confirm, options.limited) {
         (Some(time), _) => (time, false),
@@ -86,7 +86,7 @@ pub(super) fn stand_by(
         before: before.clone(),
         after: None,
         steps: options.steps.clone(),
-        entry,
+        entry: entry.map(|entry| entry.number),
     };
     Guard::prepare(&place, &state).map(Some)
 }

@@ -77,17 +77,18 @@ pub(super) fn run_step<E>(
     // No table of the ruleset is touched.
     let scope = Scope::of(&[], &[]);
     let mut options = options.clone();
-    done.entry = begin(count, &options, &scope, &mut done.warnings);
+    let entry = begin(count, &options, &scope, &mut done.warnings);
+    done.entry = entry.as_ref().map(|entry| entry.number);
     fault::point("program:before-guard");
-    let guard = stand_by(&options, &scope, &Ruleset::default(), done.entry)
-        .inspect_err(|_| forget(done.entry))
+    let guard = stand_by(&options, &scope, &Ruleset::default(), entry.as_ref())
+        .inspect_err(|_| forget(entry.as_ref()))
         .map_err(CommitError::from)?;
     fault::point("program:before-commit");
     if let Err(refused) = apply() {
         if let Some(guard) = guard {
             guard.refused();
         }
-        forget(done.entry);
+        forget(entry.as_ref());
         return Err(StepError::Refused(refused));
     }
     fault::point("program:committed");
@@ -100,7 +101,7 @@ pub(super) fn run_step<E>(
     let waits = options.confirm.is_some() || options.limited.is_some();
     let fate = if waits { Fate::Waiting } else { Fate::Kept };
     let pictures = (&done.before, &done.after);
-    if let Some(entry) = done.entry
+    if let Some(entry) = entry
         && let Err(error) = journal::finish(entry, None, fate, pictures, &options.steps)
     {
         done.warnings
