@@ -9,6 +9,8 @@ mod flow;
 
 #[path = "tui/changes.rs"]
 mod changes;
+#[path = "tui/flows.rs"]
+mod flows;
 #[path = "tui/iptables.rs"]
 mod iptables;
 #[path = "tui/live.rs"]
@@ -285,7 +287,7 @@ fn a_large_ruleset_is_walked_like_a_small_one() {
 
 #[test]
 fn a_change_by_somebody_is_told_with_its_maker() {
-    let mut bench = bench(100, 24);
+    let mut bench = bench(120, 24);
     let mut next = Arc::unwrap_or_clone(picture(ruleset(), network(0)));
     next.changes = Arc::new(vec![hookscope::session::Change {
         at: std::time::SystemTime::UNIX_EPOCH,

@@ -3,7 +3,7 @@
 //! Every tracked connection is simulated in both directions, in the world as it will be; only what fails there is
 //! looked at in the world as it is. Several threads share the work.
 
-use super::fib::FlowKey;
+use super::fib::{FibView, FlowKey};
 use super::packet::{IPPROTO_TCP, Question, TCP_FLAGS, has_ports};
 use super::path::Simulator;
 use super::report::{Fate, Place, Step};
@@ -20,7 +20,8 @@ pub struct Session {
 }
 
 impl Session {
-    fn is(&self, flow: &Flow) -> bool {
+    /// Whether the connection is this session.
+    pub fn is(&self, flow: &Flow) -> bool {
         let ends = |tuple: &Tuple| match tuple.ports {
             Ports::Ports { src, dst } if tuple.protocol == IPPROTO_TCP => Some((
                 SocketAddr::new(tuple.src, src),
@@ -148,7 +149,7 @@ pub fn cut(
     let tracked = session.is_some_and(|session| flows.iter().any(|flow| session.is(flow)));
     if let Some(session) = session.filter(|_| !tracked) {
         let found = [false, true].into_iter().find_map(|reply| {
-            let question = arriving(before, session.question(reply));
+            let question = arriving(&before.fib, before.network, session.question(reply));
             let cut = compare(before, after, question, now)?;
             Some(Cut {
                 own: true,
@@ -212,6 +213,11 @@ fn ack() -> Option<u8> {
 
 /// A packet of one direction of a connection, as it comes to this machine or leaves a socket of it.
 pub fn question_of(simulator: &Simulator<'_>, tuple: &Tuple) -> Question {
+    question(&simulator.fib, simulator.network, tuple)
+}
+
+/// The same for who asks without a simulator.
+pub fn question(fib: &FibView<'_>, network: &Network, tuple: &Tuple) -> Question {
     let mut question = Question {
         src: Some(tuple.src),
         dst: Some(tuple.dst),
@@ -232,21 +238,21 @@ pub fn question_of(simulator: &Simulator<'_>, tuple: &Tuple) -> Question {
     if tuple.protocol == IPPROTO_TCP {
         question.tcp_flags = ack();
     }
-    arriving(simulator, question)
+    arriving(fib, network, question)
 }
 
 /// With the device that it arrives on; without one if this machine sends it.
-fn arriving(simulator: &Simulator<'_>, question: Question) -> Question {
+fn arriving(fib: &FibView<'_>, network: &Network, question: Question) -> Question {
     let (Some(src), Some(dst)) = (question.src, question.dst) else {
         return question;
     };
-    let iif = device_towards(simulator, simulator.network, src, dst);
+    let iif = device_towards(fib, network, src, dst);
     Question { iif, ..question }
 }
 
 /// The device that packets from `src` come by; none if it is this machine's own address.
 fn device_towards(
-    simulator: &Simulator<'_>,
+    fib: &FibView<'_>,
     network: &Network,
     src: IpAddr,
     dst: IpAddr,
@@ -262,7 +268,7 @@ fn device_towards(
         (false, IpAddr::V4(_)) => IpAddr::from([0u8; 4]),
         (false, IpAddr::V6(_)) => IpAddr::from([0u8; 16]),
     };
-    let found = simulator.fib.lookup(&FlowKey::new(from, src)).ok()?;
+    let found = fib.lookup(&FlowKey::new(from, src)).ok()?;
     let link = network.link(found.hops.first()?.oif)?;
     (link.is_up() && !link.is_loopback()).then(|| link.name.to_string())
 }

@@ -9,6 +9,7 @@ pub mod case;
 pub mod changes;
 pub mod compile;
 pub mod diff;
+pub mod flows;
 pub mod ipset;
 pub mod iptables;
 pub mod live;
@@ -25,6 +26,7 @@ mod system;
 pub mod watch;
 
 pub use beside::Beside;
+pub use flows::Flows;
 pub use picture::{
     ChainKey, Change, Command, Evidence, Picture, Progress, Rate, RateHistory, Rates, RouteQuery,
     RuleKey, SessionEvent, SessionHandle, Source,

@@ -23,6 +23,7 @@ pub enum Layer {
     PacketForm,
     Live,
     Services,
+    Flows,
     /// Writing a rule or a command.
     Editor,
     /// A question with yes and no.
@@ -36,7 +37,7 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 18] = [
+    pub const ALL: [Layer; 19] = [
         Layer::Always,
         Layer::Global,
         Layer::List,
@@ -50,6 +51,7 @@ impl Layer {
         Layer::PacketForm,
         Layer::Live,
         Layer::Services,
+        Layer::Flows,
         Layer::Editor,
         Layer::Ask,
         Layer::Dialog,
@@ -73,6 +75,7 @@ impl Layer {
             Layer::PacketForm => "packet-form",
             Layer::Live => "live",
             Layer::Services => "services",
+            Layer::Flows => "flows",
             Layer::Editor => "editor",
             Layer::Ask => "ask",
             Layer::Dialog => "dialog",
@@ -97,6 +100,7 @@ impl Layer {
             Layer::PacketForm => "Flow: the packet",
             Layer::Live => "Live",
             Layer::Services => "Services",
+            Layer::Flows => "Flows",
             Layer::Editor => "Editor",
             Layer::Ask => "Questions",
             Layer::Dialog => "Help and messages",
@@ -161,6 +165,7 @@ actions! {
     ScreenFlow     "screen-flow"       "flow"           0 true  "go to Flow: the hooks, and the way of a packet through them";
     ScreenLive     "screen-live"       "live"           0 true  "go to Live: packets and drops as the kernel sees them";
     ScreenServices "screen-services"   "services"       0 true  "go to Services: what Kubernetes and Docker lead packets to, and their endpoints";
+    ScreenFlows    "screen-flows"      "flows"          0 true  "go to Flows: the connections that the kernel tracks, with NAT and rates";
     NextScreen     "next-screen"       "next tab"       0 false "go to the next tab";
     PreviousScreen "previous-screen"   "previous tab"   0 false "go to the previous tab";
 
@@ -184,7 +189,9 @@ actions! {
     Back           "back"              "back"           6 true  "go back to where the last jump came from";
     ToTree         "to-tree"           "tree"           7 false "give the focus to the tree";
     Zoom           "details"           "details"        5 true  "show the details of this line on the whole body; again to return";
-    Sort           "sort"              "sort"          14 true  "order rules by place, rate, packets or bytes; services by name, rate, packets or endpoints";
+    Sort           "sort"              "sort"          14 true  "order by the next column: rules by place, rate, packets, bytes; services by name, rate, packets, endpoints; flows by any";
+    SortBack       "sort-back"         "sort back"      0 true  "order flows by the column before";
+    Reverse        "reverse"           "reverse"       15 true  "turn the order of flows around";
     Syntax         "syntax"            "syntax"        15 true  "show rules of iptables in its own words, or as nft writes them";
     CopyText       "copy"              "copy"          16 true  "copy this rule, element, packet or address (over SSH too, by OSC 52)";
     CopyHandle     "copy-handle"       "copy handle"    0 true  "copy the handle of this rule";
@@ -229,7 +236,8 @@ actions! {
     WatchFilter    "watch-filter"      "filter"         4 true  "which packets are watched, in the words of `hookscope watch`";
     DropsOnly      "drops-only"        "drops"          6 true  "show only packets that were dropped or rejected; again for all";
     Pause          "pause"             "pause"          7 true  "hold the list still; what comes meanwhile waits";
-    Predict        "predict"           "on diagram"     5 true  "show the path of this packet, or of one to this service, on the diagram of Flow";
+    Predict        "predict"           "on diagram"     5 true  "show the path of this packet, of one to this service, or of this connection, on the diagram of Flow";
+    PredictReply   "predict-reply"     "answers"        6 true  "show the path of this connection's answers on the diagram of Flow";
     ClosePath      "close-path"        "back"           5 false "back to the list of packets";
     ToRule         "to-rule"           "rule"           6 true  "show this rule in Explore";
 

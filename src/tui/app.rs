@@ -16,6 +16,7 @@ use super::request::Reply;
 use super::screen::changes::Changes;
 use super::screen::explore::Explore;
 use super::screen::flow::Flow;
+use super::screen::flows::Flows;
 use super::screen::live::Live;
 use super::screen::routes::Routes;
 use super::screen::services::Services;
@@ -58,16 +59,18 @@ pub enum Screen {
     Flow,
     Live,
     Services,
+    Flows,
 }
 
 impl Screen {
-    pub const ALL: [Screen; 6] = [
+    pub const ALL: [Screen; 7] = [
         Screen::Explore,
         Screen::Routes,
         Screen::Changes,
         Screen::Flow,
         Screen::Live,
         Screen::Services,
+        Screen::Flows,
     ];
 
     pub fn title(self) -> &'static str {
@@ -78,6 +81,7 @@ impl Screen {
             Screen::Flow => "Flow",
             Screen::Live => "Live",
             Screen::Services => "Services",
+            Screen::Flows => "Flows",
         }
     }
 }
@@ -118,6 +122,7 @@ pub struct State {
     pub flow: Flow,
     pub live: Live,
     pub services: Services,
+    pub flows: Flows,
     pub overlay: Option<Overlay>,
     pub search: Search,
     pub pending: Sequence,
@@ -146,6 +151,7 @@ impl State {
             flow: Flow::default(),
             live: Live::default(),
             services: Services::default(),
+            flows: Flows::default(),
             overlay: None,
             search: Search::default(),
             pending: Sequence::new(),
@@ -221,6 +227,7 @@ impl State {
             Screen::Flow => vec![Layer::Flow],
             Screen::Live => vec![Layer::Live],
             Screen::Services => vec![Layer::Services],
+            Screen::Flows => vec![Layer::Flows],
         };
         layers.extend([Layer::List, Layer::Global, Layer::Always]);
         layers
@@ -250,6 +257,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
             screen::flow::update::settle(state);
             screen::live::update::settle(state);
             screen::services::update::settle(state);
+            screen::flows::update::settle(state);
         }
         Event::Tick(now) => {
             state.now = now;
@@ -283,6 +291,7 @@ pub fn update(state: &mut State, event: Event) -> Vec<Effect> {
     }
     screen::flow::update::refresh(state, &mut effects);
     screen::services::update::refresh(state, &mut effects);
+    screen::flows::update::refresh(state, &mut effects);
     effects
 }
 
@@ -348,6 +357,10 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
         Answer::References(incoming) => state.explore.incoming = Some(incoming),
         Answer::Services(found) => screen::services::update::found(state, found),
         Answer::ServiceTable(view) => screen::services::update::viewed(state, view, effects),
+        Answer::FlowTable(view) => screen::flows::update::viewed(state, view),
+        Answer::Explained(question) => {
+            screen::flows::update::explained(state, *question, effects);
+        }
         Answer::Looked { ticket, advice } => overlay::editor::looked(state, ticket, advice),
         Answer::Flow { ticket, seen } => {
             screen::flow::update::answered(state, ticket, seen, effects);
@@ -355,6 +368,7 @@ fn answered(state: &mut State, answer: Answer, effects: &mut Vec<Effect>) {
         Answer::Reply(Reply::Beside(beside)) => {
             screen::flow::update::read(state, beside, effects);
         }
+        Answer::Reply(Reply::Flows(flows)) => screen::flows::update::read(state, flows),
         Answer::Reply(reply) => screen::changes::update::replied(state, reply, effects),
         Answer::Elements(printed) => {
             state.explore.printed = Some(printed);
@@ -463,6 +477,8 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                 screen::explore::update::perform(state, Action::Zoom, effects);
             } else if state.screen == Screen::Explore && state.explore.picked.is_some() {
                 state.explore.picked = None;
+            } else if state.flows.zoom && state.screen == Screen::Flows {
+                state.flows.zoom = false;
             } else {
                 state.search = Search::default();
             }
@@ -477,6 +493,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::Freeze => freeze(state, effects),
         Action::Reload => {
             effects.push(Effect::Send(Command::Reload));
+            state.flows.read_now();
             state.notify(Level::Info, "reading everything again");
         }
         Action::Faster => interval(state, 0.5, effects),
@@ -497,6 +514,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
         Action::ScreenFlow => state.screen = Screen::Flow,
         Action::ScreenLive => state.screen = Screen::Live,
         Action::ScreenServices => state.screen = Screen::Services,
+        Action::ScreenFlows => state.screen = Screen::Flows,
         Action::Command
         | Action::Undo
         | Action::Redo
@@ -516,6 +534,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
             Screen::Flow => screen::flow::update::perform(state, action, effects),
             Screen::Live => screen::live::update::perform(state, action, effects),
             Screen::Services => screen::services::update::perform(state, action, effects),
+            Screen::Flows => screen::flows::update::perform(state, action, effects),
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use super::action::{ACTIONS, Action, Layer};
 use super::app::{LEAST_SIZE, Level, MIN_SIZE, Screen, State};
-use super::clean::{clean, elide, width, wrap};
+use super::clean::{clean, elide, head, width, wrap};
 use super::key;
 use super::overlay::messages::sign;
 use super::overlay::{self, Overlay};
@@ -53,6 +53,7 @@ pub fn render(state: &State, frame: &mut Frame<'_>) {
         Screen::Flow => screen::flow::render::render(state, frame, areas.body),
         Screen::Live => screen::live::render::render(state, frame, areas.body),
         Screen::Services => screen::services::render::render(state, frame, areas.body),
+        Screen::Flows => screen::flows::render::render(state, frame, areas.body),
     }
     footer(state, frame, areas.footer);
     toast(state, frame, areas.body);
@@ -254,16 +255,30 @@ fn header(state: &State, frame: &mut Frame<'_>, area: Rect) {
 /// What stands beside the tabs should have this much room: who changed what.
 const BESIDE_TABS: u16 = 38;
 
+/// Columns of a title where the line is too short for whole ones.
+const SHORT: usize = 6;
+
+/// What a tab is called in a line so wide.
+fn tab_title(screen: Screen, line: u16) -> &'static str {
+    let all: usize = Screen::ALL.iter().map(|one| width(one.title()) + 4).sum();
+    match all <= usize::from(line) {
+        true => screen.title(),
+        false => head(screen.title(), SHORT),
+    }
+}
+
 /// Where each tab is. Where there is little room they stand close.
 pub fn tabs(area: Rect) -> Vec<(Screen, Rect)> {
-    let width = |screen: Screen| width(screen.title()) as u16 + 4;
+    let width = |screen: Screen| width(tab_title(screen, area.width)) as u16 + 4;
     let all: u16 = Screen::ALL.into_iter().map(width).sum();
+    // The last of the blanks around a title.
+    let close = u16::from(all > area.width);
     let gaps = Screen::ALL.len() as u16;
     let gap = u16::from(all + gaps + BESIDE_TABS <= area.width);
     let mut x = area.x;
     let mut tabs = Vec::new();
     for screen in Screen::ALL {
-        let width = width(screen).min(area.right().saturating_sub(x));
+        let width = (width(screen) - close).min(area.right().saturating_sub(x));
         tabs.push((screen, Rect { x, width, ..area }));
         x += width + gap;
     }
@@ -272,13 +287,15 @@ pub fn tabs(area: Rect) -> Vec<(Screen, Rect)> {
 
 fn tab_line(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let theme = state.theme();
+    let line = area.width;
     for (place, (screen, area)) in tabs(area).into_iter().enumerate() {
         let meaning = if screen == state.screen {
             Meaning::TabActive
         } else {
             Meaning::Tab
         };
-        let text = format!(" {} {} ", place + 1, screen.title());
+        let text = format!(" {} {} ", place + 1, tab_title(screen, line));
+        let text = head(&text, usize::from(area.width)).to_owned();
         paint::put(frame, area, vec![Span::styled(text, theme.style(meaning))]);
     }
     if state.search.is_editing() || state.search.is_active() {
@@ -429,12 +446,14 @@ pub fn footer_items(state: &State, area: Rect) -> Vec<FooterItem> {
 fn label(state: &State, action: Action) -> &'static str {
     match action {
         Action::Freeze if state.frozen_at.is_some() => "unfreeze",
-        Action::Zoom if state.explore.zoom => "back",
+        Action::Zoom if state.screen == Screen::Flows && state.flows.zoom => "back",
+        Action::Zoom if state.screen == Screen::Explore && state.explore.zoom => "back",
         Action::Accept if matches!(state.overlay, Some(Overlay::Editor(_))) => "stage",
         Action::Accept if matches!(state.overlay, Some(Overlay::Ask(_))) => "yes",
         Action::Accept if state.flow.is_editing(state.screen) => "follow",
         Action::Back if state.screen == Screen::Flow => "new",
         Action::Predict if state.screen == Screen::Services => "packet",
+        Action::Predict if state.screen == Screen::Flows => "explain",
         _ => action.row().label,
     }
 }

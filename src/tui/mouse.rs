@@ -59,6 +59,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
             Screen::Flow => screen::flow::pointer::click(state, x, y),
             Screen::Live => screen::live::update::click(state, x, y),
             Screen::Services => screen::services::update::click(state, x, y),
+            Screen::Flows => screen::flows::update::click(state, x, y, effects),
         }
     }
 }
@@ -77,6 +78,7 @@ fn wheel(state: &mut State, x: u16, y: u16, lines: isize, effects: &mut Vec<Effe
             Screen::Routes => screen::routes::update::wheel(state, x, y, lines),
             Screen::Flow => screen::flow::pointer::wheel(state, x, y, lines),
             Screen::Services => screen::services::update::wheel(state, x, y, lines),
+            Screen::Flows => screen::flows::update::wheel(state, x, y, lines),
             Screen::Changes | Screen::Live => {
                 let action = if lines < 0 { Action::Up } else { Action::Down };
                 perform(state, action, effects);

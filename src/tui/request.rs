@@ -4,7 +4,7 @@ use crate::model::{Family, Name, Names, Ruleset};
 use crate::session::changes::severed::Severed;
 use crate::session::changes::whole::Opened;
 use crate::session::changes::{Past, Problem, Window};
-use crate::session::{Beside, boot};
+use crate::session::{Beside, Flows, boot};
 use crate::stage::change::{Change, Edit};
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +90,11 @@ pub enum Request {
     History,
     /// What decides about packets and is not in the picture.
     Beside { ruleset: Arc<Ruleset> },
+    /// The tracked connections, of a snapshot where there is one; with rates since those before.
+    Flows {
+        snapshot: Option<Arc<Beside>>,
+        before: Option<Arc<Flows>>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -120,4 +125,6 @@ pub enum Reply {
     BootSaved(Vec<Result<String, String>>),
     History(Vec<Past>),
     Beside(Arc<Beside>),
+    /// Or why they could not be read.
+    Flows(Result<Arc<Flows>, String>),
 }

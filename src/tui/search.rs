@@ -5,7 +5,7 @@ use super::app::{Level, Screen, State, job};
 use super::effect::Effect;
 use super::job::{Hits, Job, SearchPlace};
 use super::key::Key;
-use super::screen::{explore, routes, services};
+use super::screen::{explore, flows, routes, services};
 use super::widget::input::Input;
 
 #[derive(Clone, Debug, Default)]
@@ -48,10 +48,19 @@ pub fn open(state: &mut State) {
     };
 }
 
+/// Tables that have only the lines that fit, while something is searched in them.
+fn table(screen: Screen) -> Option<SearchPlace> {
+    match screen {
+        Screen::Services => Some(SearchPlace::Services),
+        Screen::Flows => Some(SearchPlace::Flows),
+        _ => None,
+    }
+}
+
 /// What a search looks through now.
 fn place(state: &State) -> SearchPlace {
-    if state.screen == Screen::Services {
-        return SearchPlace::Services;
+    if let Some(table) = table(state.screen) {
+        return table;
     }
     match routes::update::searched(state) {
         Some(item) => SearchPlace::Network(item),
@@ -66,6 +75,7 @@ fn go(state: &mut State, forward: bool, here: bool, effects: &mut Vec<Effect>) {
             routes::update::go_to_line(state, &places, forward, here);
         }
         (Some(SearchPlace::Services), _) => services::update::go_to_line(state, forward, here),
+        (Some(SearchPlace::Flows), _) => flows::update::go_to_line(state, forward, here),
         _ => explore::go::go_to_hit(state, forward, here, effects),
     }
 }
@@ -88,7 +98,7 @@ pub fn start(state: &mut State, jump: bool, effects: &mut Vec<Effect>) {
     let place = place(state);
     // A new picture is no reason to take what was looked for elsewhere to this screen.
     let elsewhere = state.search.place.as_ref() != Some(&place);
-    if !jump && elsewhere && state.screen == Screen::Services {
+    if !jump && elsewhere && table(state.screen).is_some() {
         return;
     }
     let ticket = state.ticket();
@@ -99,7 +109,7 @@ pub fn start(state: &mut State, jump: bool, effects: &mut Vec<Effect>) {
         state.search.hits = None;
         return;
     }
-    if place == SearchPlace::Services {
+    if table(state.screen).is_some() {
         // Its table is made anew for every query; that tells the hits.
         state.search.jump = false;
         return;

@@ -11,6 +11,9 @@ impl State {
             {
                 screen::services::update::enabled(self, action)
             }
+            _ if self.screen == Screen::Flows && screen::flows::update::OWN.contains(&action) => {
+                screen::flows::update::enabled(self, action)
+            }
             Action::NextMatch | Action::PreviousMatch => self.search.is_active(),
             Action::Search if self.screen == Screen::Flow => false,
             Action::Search | Action::NextPane | Action::PreviousPane
@@ -34,6 +37,7 @@ impl State {
                     || self.live.is_editing(self.screen)
                     || (self.screen == Screen::Explore
                         && (self.explore.zoom || self.explore.picked.is_some()))
+                    || (self.screen == Screen::Flows && self.flows.zoom)
             }
             Action::ScreenExplore => self.screen != Screen::Explore,
             Action::ScreenRoutes => self.screen != Screen::Routes,
@@ -55,6 +59,8 @@ impl State {
             }
             Action::ScreenLive => self.screen != Screen::Live,
             Action::ScreenServices => self.screen != Screen::Services,
+            Action::ScreenFlows => self.screen != Screen::Flows,
+            Action::SortBack | Action::Reverse | Action::PredictReply => false,
             Action::Watch
             | Action::WatchFilter
             | Action::DropsOnly
@@ -132,7 +138,7 @@ impl State {
                     action == Action::CopyText && screen::routes::update::enabled(self, action)
                 }
                 Screen::Live => screen::live::update::enabled(self, action),
-                Screen::Changes | Screen::Flow | Screen::Services => false,
+                Screen::Changes | Screen::Flow | Screen::Services | Screen::Flows => false,
             },
             _ => true,
         }

@@ -5,6 +5,7 @@
 
 mod find;
 pub mod flow;
+pub mod flows;
 mod scan;
 pub mod services;
 mod write;
@@ -83,6 +84,14 @@ pub enum Job {
     Services { picture: Arc<Picture> },
     /// The table of services.
     ServiceTable(services::Ask),
+    /// The table of connections.
+    FlowTable(Box<flows::Ask>),
+    /// The packet of a connection: of who began it, or of who answers.
+    Explain {
+        picture: Arc<Picture>,
+        flow: Box<crate::model::conntrack::Flow>,
+        reply: bool,
+    },
     /// What there is to say about the last change, where those before it are made.
     Look {
         ticket: u64,
@@ -106,6 +115,8 @@ pub enum JobKind {
     Look,
     Services,
     ServiceTable,
+    FlowTable,
+    Explain,
     Flow,
 }
 
@@ -120,6 +131,8 @@ impl Job {
             Job::Look { .. } => JobKind::Look,
             Job::Services { .. } => JobKind::Services,
             Job::ServiceTable(_) => JobKind::ServiceTable,
+            Job::FlowTable(_) => JobKind::FlowTable,
+            Job::Explain { .. } => JobKind::Explain,
             Job::Flow { .. } => JobKind::Flow,
         }
     }
@@ -135,6 +148,8 @@ pub enum SearchPlace {
     Network(routes::Item),
     /// The table of services, which has only what fits then.
     Services,
+    /// The table of connections, likewise.
+    Flows,
 }
 
 #[derive(Clone, Debug)]
@@ -158,6 +173,8 @@ pub enum Answer {
     References(Arc<Incoming>),
     Services(Arc<insight::services::Found>),
     ServiceTable(Arc<services::View>),
+    FlowTable(Arc<flows::View>),
+    Explained(Box<crate::flow::Question>),
     Elements(Printed),
     Looked {
         ticket: u64,
@@ -318,6 +335,18 @@ pub fn run(
         Job::ServiceTable(ask) => {
             let view = services::view(&ask, wanted)?;
             Some(Answer::ServiceTable(Arc::new(view)))
+        }
+        Job::FlowTable(ask) => {
+            let view = flows::view(&ask, wanted)?;
+            Some(Answer::FlowTable(Arc::new(view)))
+        }
+        Job::Explain {
+            picture,
+            flow,
+            reply,
+        } => {
+            let question = flows::question(&picture.network, &flow, reply);
+            Some(Answer::Explained(Box::new(question)))
         }
         Job::Flow { ticket, ask } => {
             let seen = Box::new(flow::run(&ask));

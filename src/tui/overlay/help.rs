@@ -47,6 +47,14 @@ fn about(screen: Screen) -> &'static [&'static str] {
             "Opening a line leads to its rule or chain in Explore. A packet to the service, followed through the hooks on Flow, shows why an endpoint is or is not reached; with the cursor on a way or an endpoint it goes there.",
             "Searching leaves only the services that have the text in their name, addresses or chains.",
         ],
+        Screen::Flows => &[
+            "Flows shows the connections that the kernel tracks now: who began, whom it is for, how far it has come. ⇒ is what NAT makes of an end: the real destination, or the address that a client is shown as.",
+            "Left is the time after which the kernel forgets a connection unless a packet comes. Rates and bytes are of both directions; rates come from two readings one after the other, while this screen is open.",
+            "Bytes and rates need net.netfilter.nf_conntrack_acct = 1, ages net.netfilter.nf_conntrack_timestamp = 1; both count for connections that begin afterwards.",
+            "Explaining a connection follows its next packet through the hooks on Flow; another key does so for its answers.",
+            "Searching leaves the connections that have all the words, in what is shown or in the words of conntrack -L (dport=443, [UNREPLIED]); a word behind ! must not be there.",
+            "● is the session that you came by. Nothing here changes or ends a connection.",
+        ],
         Screen::Live => &[
             "Live shows packets as the kernel traces them: one line each, newest first, with the rule that decided.",
             "Watching installs a table whose owner is this program: the kernel removes it when the program ends, however it ends. Above 500 packets a second it stops by itself; write a filter.",
@@ -91,6 +99,14 @@ fn layers(screen: Screen) -> &'static [Layer] {
         ],
         Screen::Live => &[
             Layer::Live,
+            Layer::List,
+            Layer::Global,
+            Layer::Always,
+            Layer::Finder,
+            Layer::Prompt,
+        ],
+        Screen::Flows => &[
+            Layer::Flows,
             Layer::List,
             Layer::Global,
             Layer::Always,

@@ -1,7 +1,7 @@
 //! Carrying out what was asked about changes, on blocking threads, and keeping the guard of a commit that waits.
 
 use crate::session::changes::{Terms, kept, severed, whole};
-use crate::session::{beside, boot, changes};
+use crate::session::{beside, boot, changes, flows};
 use crate::stage::change::Edit;
 use crate::stage::guard::Guard;
 use crate::stage::save::Saved;
@@ -103,6 +103,13 @@ pub fn run(request: Request, held: &Held) -> Reply {
         }
         Request::UndoCommit => Reply::RolledBack(changes::undo_last()),
         Request::Beside { ruleset } => Reply::Beside(Arc::new(beside::read(&ruleset))),
+        Request::Flows { snapshot, before } => Reply::Flows(match snapshot {
+            Some(beside) => Ok(Arc::new(flows::of_snapshot(&beside))),
+            None => match flows::read(before.as_deref()) {
+                Ok(flows) => Ok(Arc::new(flows)),
+                Err(error) => Err(flows::explain(&error)),
+            },
+        }),
         Request::Boot => Reply::Boot(boot::look_now()),
         Request::SaveBoot(programs) => {
             let saved = programs.into_iter().map(boot::write::file);

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod explore;
 pub mod flow;
+pub mod flows;
 pub mod live;
 pub mod routes;
 pub mod services;

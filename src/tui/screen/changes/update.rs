@@ -348,7 +348,7 @@ pub fn replied(state: &mut State, reply: Reply, effects: &mut Vec<Effect>) {
         effects.push(Effect::Send(Command::Reload));
     }
     match reply {
-        Reply::Beside(_) => {}
+        Reply::Beside(_) | Reply::Flows(_) => {}
         Reply::Checked { version, outcome } => {
             state.changes.busy = None;
             if version != state.changes.set.version() {
