@@ -174,3 +174,21 @@ fn a_terminal_that_is_too_small_says_so() {
     pty.write("q");
     assert!(pty.ended(SOON).is_some());
 }
+
+#[test]
+fn connections_of_the_demo_are_shown_and_explained() {
+    let Some((mut pty, _)) = start() else {
+        return;
+    };
+    pty.write("7");
+    // The demo's clients are behind masquerade.
+    pty.wait("a connection with NAT", |screen| {
+        let screen = screen.contents();
+        screen.contains("Connections") && screen.contains("⇒") && screen.contains("client ")
+    });
+    pty.write("/tcp\r\r");
+    pty.wait_text("conntrack:");
+    pty.wait_text("live, generation");
+    pty.write("q");
+    assert!(pty.ended(SOON).is_some_and(|status| status.success()));
+}

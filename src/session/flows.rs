@@ -200,6 +200,11 @@ impl Flows {
         self.get(self.place(other)?)
     }
 
+    /// One moment of another time: there is no rate in it.
+    pub fn is_snapshot(&self) -> bool {
+        matches!(self.held, Held::Snapshot(_))
+    }
+
     pub fn is_own(&self, flow: &Flow) -> bool {
         self.own.is_some_and(|session| session.is(flow))
     }

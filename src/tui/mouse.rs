@@ -59,7 +59,7 @@ fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
             Screen::Flow => screen::flow::pointer::click(state, x, y),
             Screen::Live => screen::live::update::click(state, x, y),
             Screen::Services => screen::services::update::click(state, x, y),
-            Screen::Flows => screen::flows::update::click(state, x, y, effects),
+            Screen::Flows => screen::flows::update::click(state, x, y),
         }
     }
 }

@@ -238,11 +238,11 @@ fn services() -> Found {
     }])
 }
 
-/// A machine whose kernel may track this many connections.
-fn machine() -> Picture {
+/// A machine whose kernel may track a hundred connections, and counts what they carry or not.
+fn machine(counts: bool) -> Picture {
     let mut network = network(0);
     let sysctls = Arc::make_mut(&mut network.sysctls);
-    for (key, value) in [("max", "100"), ("acct", "1")] {
+    for (key, value) in [("max", "100"), ("acct", if counts { "1" } else { "0" })] {
         let key = format!("net/netfilter/nf_conntrack_{key}");
         sysctls.0.insert(key.as_str().into(), value.into());
     }
@@ -254,7 +254,7 @@ fn answer(bench: &mut Bench, flows: Result<Arc<Flows>, String>) {
 }
 
 fn show(bench: &mut Bench, flows: Arc<Flows>) {
-    bench.show(Arc::new(machine()));
+    bench.show(Arc::new(machine(flows.counted)));
     bench.state.services.found = Some(Arc::new(services()));
     bench.keys("7");
     answer(bench, Ok(flows));
@@ -307,7 +307,7 @@ fn screens_of_flows_are_as_expected() {
 #[test]
 fn empty_states_say_why() {
     let mut bench = Bench::new(80, 24, "dark");
-    bench.show(Arc::new(machine())).keys("7");
+    bench.show(Arc::new(machine(true))).keys("7");
     assert!(bench.screen().contains("Reading connections…"));
     answer(
         &mut bench,
@@ -496,7 +496,7 @@ fn a_connection_is_explained_both_ways() {
 #[test]
 fn connections_are_read_while_somebody_looks() {
     let mut bench = Bench::new(80, 24, "dark");
-    bench.show(Arc::new(machine())).tick(5);
+    bench.show(Arc::new(machine(true))).tick(5);
     assert_eq!(asked(&bench), 0, "on another screen");
     bench.keys("7");
     assert_eq!(asked(&bench), 1);
@@ -537,7 +537,7 @@ fn connections_are_read_while_somebody_looks() {
 
 #[test]
 fn a_snapshot_has_its_connections() {
-    let mut picture = machine();
+    let mut picture = machine(true);
     let beside = Arc::new(Beside {
         ruleset: ruleset(),
         flows: counted(0),

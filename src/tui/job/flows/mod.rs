@@ -61,7 +61,8 @@ impl By {
     /// The kernel tells what this goes by.
     pub fn is_known(self, flows: &Flows) -> bool {
         match self {
-            By::Rate | By::Bytes => flows.counted,
+            By::Rate => flows.counted && !flows.is_snapshot(),
+            By::Bytes => flows.counted,
             By::Age => flows.stamped,
             _ => true,
         }

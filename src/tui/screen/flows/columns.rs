@@ -5,7 +5,7 @@
 use crate::flow::report::Endpoint;
 use crate::model::conntrack::Flow;
 use crate::session::flows::Speed;
-use crate::tui::clean::{elide, width};
+use crate::tui::clean::{elide, head, width};
 use crate::tui::human;
 use crate::tui::job::flows::words::{self, ARROW, Changed, SIGN, Side};
 use crate::tui::job::flows::{By, View};
@@ -139,7 +139,7 @@ pub fn columns(list: u16, view: &View) -> Vec<Column> {
         }
         fits
     };
-    let rate = take(flows.counted, 2 * (ADDRESS + 1), BYTES);
+    let rate = take(By::Rate.is_known(flows), 2 * (ADDRESS + 1), BYTES);
     // Addresses are worth more than the time.
     let short = match view.ask.order.by {
         By::Left => 0,
@@ -206,10 +206,15 @@ pub fn end(end: Endpoint, text: &str, room: usize) -> String {
         IpAddr::V6(_) => ("[", "]"),
     };
     let left = room.saturating_sub(port.len() + open.len() + close.len());
-    if !text.ends_with(&port) || left < 5 {
+    let address = end.address.to_string();
+    if !text.ends_with(&port) || room < port.len() + 3 {
         return elide(text, room);
     }
-    let address = elide(&end.address.to_string(), left);
+    if left < 7 {
+        // Of so little, the network says more than both ends.
+        return format!("{}…{port}", head(&address, room - port.len() - 1));
+    }
+    let address = elide(&address, left);
     format!("{open}{address}{close}{port}")
 }
 
@@ -327,7 +332,8 @@ mod tests {
             seen: v6,
             real: Some(endpoint("[2001:db8::7]:40000")),
         };
-        assert_eq!(side(&nat, 38), "[2001:db8…4:5678]:40000 ⇒ 2001:db8::7");
+        assert_eq!(side(&nat, 38), "[2001:db8…34:5678]:40000 ⇒ 2001:db8::7");
+        assert_eq!(end(v6, &v6.to_string(), 11), "2001…:40000");
         let port = Side {
             seen: endpoint("192.0.2.1:80"),
             real: Some(endpoint("192.0.2.1:8080")),

@@ -87,6 +87,9 @@ fn said(state: &State) -> Vec<Line> {
         let rate = speed.map(|speed| speed.reply);
         put("", traffic(counter, rate), Meaning::Number);
     }
+    if flow.counter_original.is_none() {
+        put("traffic", uncounted(state.picture.as_deref()), Meaning::Dim);
+    }
     if let Some(text) = nat(flow, services) {
         put("NAT", text, Meaning::Text);
     }
@@ -95,14 +98,7 @@ fn said(state: &State) -> Vec<Line> {
     for (label, text) in rare(flow) {
         put(label, text, Meaning::Text);
     }
-    if flow.counter_original.is_none() {
-        put("traffic", uncounted(state.picture.as_deref()), Meaning::Dim);
-    } else if !flows.compared
-        && state
-            .picture
-            .as_ref()
-            .is_some_and(|one| one.beside.is_some())
-    {
+    if flow.counter_original.is_some() && flows.is_snapshot() {
         let text = "a snapshot is one moment: there are no rates in it";
         put("rate", text.into(), Meaning::Dim);
     }
@@ -138,7 +134,7 @@ fn uncounted(picture: Option<&Picture>) -> String {
     let counts = picture.and_then(|picture| picture.network.sysctls.number(key));
     match counts {
         Some(1) => "not counted: it began before counting was switched on".into(),
-        _ => "packets and bytes are not counted; `sysctl -w net.netfilter.nf_conntrack_acct=1` has them counted for connections that begin afterwards".into(),
+        _ => "not counted; sysctl net.netfilter.nf_conntrack_acct=1 starts it".into(),
     }
 }
 

@@ -121,7 +121,14 @@ pub fn read(state: &mut State, flows: Result<Arc<session::Flows>, String>) {
     match flows {
         Ok(flows) => {
             let made = own.view.as_ref().map_or(Duration::ZERO, |view| view.took);
-            own.due = now + pause.max((flows.took + made) * REST);
+            let rest = (flows.took + made) * REST;
+            // Rates need a second reading: nobody should wait for it as for the later ones.
+            own.due = now
+                + if flows.compared || !flows.counted {
+                    pause.max(rest)
+                } else {
+                    pause
+                };
             own.now = Some(flows);
             own.trouble = None;
         }
@@ -325,7 +332,7 @@ pub fn go_to_line(state: &mut State, forward: bool, here: bool) {
     settle(state);
 }
 
-pub fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
+pub fn click(state: &mut State, x: u16, y: u16) {
     let panes = state.flows.panes(state.body());
     let (list, _) = heights(state);
     let place = (x, y).into();
@@ -347,7 +354,6 @@ pub fn click(state: &mut State, x: u16, y: u16, effects: &mut Vec<Effect>) {
         }
     }
     settle(state);
-    refresh(state, effects);
 }
 
 /// A click on the head of a column orders by it; another one the other way round.
