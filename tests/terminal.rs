@@ -186,8 +186,13 @@ fn connections_of_the_demo_are_shown_and_explained() {
         let screen = screen.contents();
         screen.contains("Connections") && screen.contains("⇒") && screen.contains("client ")
     });
-    pty.write("/tcp\r\r");
-    pty.wait_text("conntrack:");
+    pty.write("/!udp !icmp\r");
+    pty.wait("connections of TCP only", |screen| {
+        let screen = screen.contents();
+        screen.contains(" of ") && screen.contains(" tcp ") && !screen.contains(" udp ")
+    });
+    pty.write("\r");
+    pty.wait_text("ip · tcp ");
     pty.wait_text("live, generation");
     pty.write("q");
     assert!(pty.ended(SOON).is_some_and(|status| status.success()));

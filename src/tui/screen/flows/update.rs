@@ -230,8 +230,11 @@ pub fn enabled(state: &State, action: Action) -> bool {
             let view = flows.view.as_ref();
             view.is_some_and(|view| !view.ask.flows.list().is_empty())
         }
-        Action::Predict | Action::PredictReply => {
-            flows.selected().is_some() && state.picture.is_some()
+        // Who types fast must not get a connection that the search is about to take away.
+        Action::Predict | Action::PredictReply | Action::CopyText => {
+            let view = flows.view.as_ref();
+            let current = view.is_some_and(|view| view.ask.query == query(state));
+            current && flows.selected().is_some() && state.picture.is_some()
         }
         Action::NextPane | Action::PreviousPane => !flows.is_empty() && !flows.zoom,
         _ => !flows.is_empty(),
