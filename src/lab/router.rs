@@ -38,6 +38,10 @@ pub fn build() -> Result<Lab, LabError> {
         }
     }
     part("firewall", ruleset().commit())?;
+    // Connections that begin from now on are counted and have a beginning; not every kernel lets everybody ask for it.
+    for path in ["nf_conntrack_acct", "nf_conntrack_timestamp"] {
+        let _ = fs::write(format!("/proc/sys/net/netfilter/{path}"), "1");
+    }
     Ok(Lab {
         _traffic: traffic(&lan, &internet)?,
     })
