@@ -120,8 +120,7 @@ pub fn cut(
                 if reply && !both {
                     break;
                 }
-                let tuple = if reply { &flow.reply } else { &flow.original };
-                let question = question_of(before, tuple);
+                let question = question_of(before, flow, reply);
                 if let Some(cut) = compare(before, after, question, now) {
                     cuts.push(Cut {
                         flow: Some(start + place),
@@ -207,17 +206,22 @@ fn reason(after: &Simulator<'_>, question: &Question) -> Option<By> {
 }
 
 fn ack() -> Option<u8> {
-    let flag = TCP_FLAGS.iter().find(|(name, _)| *name == "ack");
-    flag.map(|(_, bit)| *bit)
+    flags(&["ack"])
 }
 
-/// A packet of one direction of a connection, as it comes to this machine or leaves a socket of it.
-pub fn question_of(simulator: &Simulator<'_>, tuple: &Tuple) -> Question {
-    question(&simulator.fib, simulator.network, tuple)
+fn flags(names: &[&str]) -> Option<u8> {
+    let known = TCP_FLAGS.iter().filter(|(name, _)| names.contains(name));
+    known.map(|(_, bit)| *bit).reduce(|a, b| a | b)
+}
+
+/// The next packet of one direction of a connection, as it comes to this machine or leaves a socket of it.
+pub fn question_of(simulator: &Simulator<'_>, flow: &Flow, reply: bool) -> Question {
+    question(&simulator.fib, simulator.network, flow, reply)
 }
 
 /// The same for who asks without a simulator.
-pub fn question(fib: &FibView<'_>, network: &Network, tuple: &Tuple) -> Question {
+pub fn question(fib: &FibView<'_>, network: &Network, flow: &Flow, reply: bool) -> Question {
+    let tuple = if reply { &flow.reply } else { &flow.original };
     let mut question = Question {
         src: Some(tuple.src),
         dst: Some(tuple.dst),
@@ -236,7 +240,12 @@ pub fn question(fib: &FibView<'_>, network: &Network, tuple: &Tuple) -> Question
         _ => {}
     }
     if tuple.protocol == IPPROTO_TCP {
-        question.tcp_flags = ack();
+        // Where nobody has answered, anything but another SYN or its answer is invalid.
+        question.tcp_flags = match (flow.state_name(), reply) {
+            (Some("SYN_SENT"), false) => None,
+            (Some("SYN_SENT"), true) => flags(&["syn", "ack"]),
+            _ => ack(),
+        };
     }
     arriving(fib, network, question)
 }

@@ -18,7 +18,7 @@ pub fn find(simulator: &Simulator<'_>, flows: &[Flow]) -> Vec<(String, Question)
     let mut known: Vec<&Flow> = flows.iter().take(2000).collect();
     known.sort_by_key(|flow| flow.original.protocol != IPPROTO_TCP);
     for flow in known {
-        let question = cut::question_of(simulator, &flow.original);
+        let question = cut::question_of(simulator, flow, false);
         let same = |(_, other): &(String, Question)| {
             (&other.iif, other.dst, other.proto, other.dport)
                 == (&question.iif, question.dst, question.proto, question.dport)

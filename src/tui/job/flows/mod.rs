@@ -5,7 +5,6 @@ pub mod words;
 
 use super::{STRIDE, holds};
 use crate::flow::fib::FibView;
-use crate::flow::packet::TCP_FLAGS;
 use crate::flow::report::Endpoint;
 use crate::flow::{Question, cut};
 use crate::insight::services::Found;
@@ -320,17 +319,5 @@ fn sort_key(flows: &Flows, place: u32, by: By) -> SortKey {
 /// A packet of a connection as it comes next: of who began it, or of who answers.
 pub fn question(network: &Network, flow: &Flow, reply: bool) -> Question {
     let fib = FibView::new(network);
-    let tuple = if reply { &flow.reply } else { &flow.original };
-    let mut question = cut::question(&fib, network, tuple);
-    // Who waits for the first answer sends its request again.
-    if question.tcp_flags.is_some() && flow.state_name() == Some("SYN_SENT") {
-        question.tcp_flags = reply.then(syn_ack);
-    }
-    question
-}
-
-fn syn_ack() -> u8 {
-    let flags = TCP_FLAGS.iter();
-    let both = flags.filter(|(name, _)| ["syn", "ack"].contains(name));
-    both.fold(0, |bits, (_, bit)| bits | bit)
+    cut::question(&fib, network, flow, reply)
 }
