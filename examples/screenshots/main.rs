@@ -75,6 +75,32 @@ const PICTURES: &[Picture] = &[
         },
     },
     Picture {
+        name: "live",
+        theme: "dark",
+        size: (120, 30),
+        play: |terminal| {
+            terminal.write("5");
+            terminal.wait_text("Filter");
+            terminal.write("s\r");
+            terminal.wait("packets", |screen| {
+                let text = screen.contents();
+                text.contains("DROP") && text.contains("forwarded")
+            })
+        },
+    },
+    Picture {
+        name: "flows",
+        theme: "dark",
+        size: (160, 30),
+        play: |terminal| {
+            terminal.write("7");
+            terminal.wait("connections with rates", |screen| {
+                let text = screen.contents();
+                text.contains("bytes/s") && text.contains("nothing now")
+            })
+        },
+    },
+    Picture {
         name: "changes",
         theme: "dark",
         size: (120, 30),
