@@ -56,21 +56,23 @@ const NODE_PORTS: u32 = 6;
 
 /// What kube-proxy's iptables mode leaves for so many services, in the words of iptables-save.
 pub fn kubernetes(services: u32) -> String {
-    let mut chains = String::new();
+    let mut chains = String::from(
+        ":KUBE-SERVICES - [0:0]\n:KUBE-NODEPORTS - [0:0]\n:KUBE-POSTROUTING - [0:0]\n:KUBE-MARK-MASQ - [0:0]\n",
+    );
     let mut rules = String::new();
     for service in 0..services {
         service_rules(service, &mut chains, &mut rules).expect("text");
     }
+    // iptables-save lists them by name, and so they are made; iptables itself is slowest with that.
+    let mut sorted: Vec<&str> = chains.split_inclusive('\n').collect();
+    sorted.sort_unstable();
+    let chains = sorted.concat();
     format!(
         "*nat
 :PREROUTING ACCEPT [0:0]
 :INPUT ACCEPT [0:0]
 :OUTPUT ACCEPT [0:0]
 :POSTROUTING ACCEPT [0:0]
-:KUBE-SERVICES - [0:0]
-:KUBE-NODEPORTS - [0:0]
-:KUBE-POSTROUTING - [0:0]
-:KUBE-MARK-MASQ - [0:0]
 {chains}-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
 -A OUTPUT -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
 -A POSTROUTING -m comment --comment \"kubernetes postrouting rules\" -j KUBE-POSTROUTING
