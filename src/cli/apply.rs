@@ -120,7 +120,7 @@ fn settle<'t>(
     (name, text): (&str, &str),
     mut compile: impl FnMut() -> anyhow::Result<Attempt<'t>>,
 ) -> anyhow::Result<()> {
-    const TRIES: usize = 20;
+    const TRIES: usize = 200;
     for _ in 0..TRIES {
         let Attempt {
             commands,

@@ -2,40 +2,41 @@
 
 use super::prepare::{begin, forget};
 use super::{CommitError, Committed, Options};
+use crate::kernel::nf_tables::commit as kernel;
 use crate::kernel::nf_tables::refusal::Refused;
-use crate::model::command::{Command, Place, Take, What};
-use crate::stage::guard::restore;
+use crate::model::command::{Command, Place, Take, What, split_pending};
 use crate::stage::journal::{self, Fate};
-use crate::stage::touched::{Scope, Watch};
+use crate::stage::touched::Scope;
 use crate::stage::{Step, fault};
 
 /// Whether all that the commands do is undone by deleting the rules that they make.
-pub(super) fn adds_rules_only(commands: &[Command], scope: &Scope) -> bool {
-    let adds = |command: &Command| match &command.what {
-        What::MakeRule(rule) => !matches!(rule.place, Place::Replace(_)),
+pub(super) fn adds_rules_only(commands: &[Command]) -> bool {
+    commands.iter().all(|command| match &command.what {
+        What::MakeRule(rule) => {
+            !matches!(rule.place, Place::Replace(_)) && split_pending(&rule.chain).is_none()
+        }
         _ => false,
-    };
-    matches!(scope, Scope::Chains(_)) && commands.iter().all(adds)
+    })
 }
 
-/// Make rules where nobody waits for a confirmation: their handles take them back, and the chains need not be read,
-/// however long they are.
+/// Make rules where nobody waits for a confirmation, for the generation that they were compiled for: their handles
+/// take them back, and nothing need be read, however large the table is.
 pub(super) fn add_rules(
     commands: &[Command],
-    watch: &mut Watch,
-    scope: &Scope,
+    generation: u32,
     options: &Options<'_>,
 ) -> Result<Committed, CommitError> {
-    let known = options.compiled_at.unwrap_or(watch.generation);
-    if known != watch.generation {
-        return Err(CommitError::Stale);
-    }
     let mut done = Committed::default();
     let none = Scope::of(&[], &[]);
     let entry = begin(commands.len(), options, &none, &mut done.warnings);
     done.entry = entry.as_ref().map(|entry| entry.number);
     fault::point("program:before-commit");
-    let outcome = match restore::pinned(watch, scope, commands, true) {
+    let pinned = kernel::Options {
+        generation: Some(generation),
+        check: false,
+        echo: true,
+    };
+    let outcome = match kernel::commit(commands, pinned) {
         Ok(outcome) => outcome,
         Err(error) => {
             forget(entry.as_ref());

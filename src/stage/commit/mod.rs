@@ -202,6 +202,13 @@ fn carry_out(
     if commands.is_empty() {
         return Ok(Committed::default());
     }
+    let plain = !waits && !options.check && options.reviewed.is_none() && beside.is_empty();
+    if let Some(generation) = options.compiled_at
+        && plain
+        && adds_rules_only(commands)
+    {
+        return Ok(add_rules(commands, generation, options)?);
+    }
     let refused = |error: Refused| match error {
         Refused::Commands(refusals) => CommitError::Refused {
             refusals,
@@ -215,11 +222,7 @@ fn carry_out(
     if options.reviewed.is_none() {
         scope = scope.narrowed(commands, &tables);
     }
-    let compiled = options.compiled_at.is_some() && !options.check;
     let mut beside = (!beside.is_empty()).then_some(beside);
-    if compiled && !waits && beside.is_none() && adds_rules_only(commands, &scope) {
-        return Ok(add_rules(commands, &mut watch, &scope, options)?);
-    }
     let mut before = watch.read(&scope).map_err(CommitError::from)?;
     if options
         .compiled_at
