@@ -194,6 +194,8 @@ pub fn finish(
     steps: &[Step],
 ) -> io::Result<()> {
     let number = entry.number;
+    let begun = text(&entry)?.len();
+    let waits = fate == Fate::Waiting;
     entry.generation = generation;
     entry.fate = match fate {
         // Unless its guard has already written what became of it.
@@ -216,7 +218,10 @@ pub fn finish(
         file.write(true).create(true).truncate(true).mode(0o600);
         file.open(path(number, "pictures"))?.write_all(&packed)?;
     }
-    write(&entry)?;
+    match waits {
+        true => write(&entry)?,
+        false => write_over(&entry, begun)?,
+    }
     if let Some(undone) = entry.undoes {
         set_fate(undone, Fate::Undone(number));
     }
@@ -250,6 +255,22 @@ fn read(number: u64) -> io::Result<Entry> {
 
 fn write(entry: &Entry) -> io::Result<()> {
     write_quickly(&path(entry.number, "json"), &text(entry)?, 0o600)
+}
+
+/// Write an entry over the one that is there, which has so many bytes and nobody counts on yet. Another file in its
+/// place would take longer than all the rest of the journal.
+fn write_over(entry: &Entry, there: usize) -> io::Result<()> {
+    /// Up to here one call writes all or nothing.
+    const PAGE: usize = 4096;
+    let mut bytes = text(entry)?;
+    bytes.resize(bytes.len().max(there), b'\n');
+    if bytes.len() > PAGE {
+        return write(entry);
+    }
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .open(path(entry.number, "json"))?;
+    file.write_all(&bytes)
 }
 
 fn text(entry: &Entry) -> io::Result<Vec<u8>> {
