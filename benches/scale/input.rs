@@ -63,7 +63,8 @@ pub fn kubernetes(services: u32) -> String {
     for service in 0..services {
         service_rules(service, &mut chains, &mut rules).expect("text");
     }
-    // iptables-save lists them by name, and so they are made; iptables itself is slowest with that.
+    // iptables-save lists them by name, and so they are made. It decides how long iptables-save takes: in the order of
+    // the services it is five times faster, and we are not.
     let mut sorted: Vec<&str> = chains.split_inclusive('\n').collect();
     sorted.sort_unstable();
     let chains = sorted.concat();
