@@ -2,7 +2,7 @@
 
 use crate::model::names::{Names, Zone, parse_ethertypes, parse_number_table, parse_protocols};
 use crate::model::network::RouteNames;
-use crate::model::{Ruleset, Table, ruleset::table_flags};
+use crate::model::{Family, Ruleset, Table, ruleset::table_flags};
 use chrono::{Local, Offset, TimeZone};
 use std::collections::BTreeMap;
 use std::fs;
@@ -34,15 +34,18 @@ pub fn names(ruleset: &Ruleset) -> Names {
     }
 }
 
-/// What reading a text in the iptables language may look up: nothing is read that none of its words can need.
-pub fn names_for_iptables(text: &str) -> Names {
+/// What reading a text in the iptables language for tables of a family may look up: nothing is read that none of its
+/// words can need.
+pub fn names_for_iptables(text: &str, family: Family) -> Names {
     let wanted = |word: &str| text.contains(word);
     let mut names = Names {
         protocols: parse_protocols(&read("/etc/protocols")),
-        // `-p` of the bridge family: any word may be one of these names.
-        ethertypes: parse_ethertypes(&read("/etc/ethertypes")),
         ..Names::default()
     };
+    // There, any word may be one of these names: `-p ARP`.
+    if matches!(family, Family::Bridge | Family::Arp) {
+        names.ethertypes = parse_ethertypes(&read("/etc/ethertypes"));
+    }
     if wanted("label") {
         names.xtables_labels = parse_number_table(&read(XTABLES_LABELS));
     }

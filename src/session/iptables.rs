@@ -29,9 +29,9 @@ pub enum Failure {
 }
 
 /// What the names in this text stand for on this machine now.
-fn machine_for(text: &str) -> Machine {
+fn machine_for(text: &str, family: Family) -> Machine {
     Machine {
-        names: machine::names_for_iptables(text),
+        names: machine::names_for_iptables(text, family),
         service: Some(machine::service),
         user: Some(machine::user),
         group: Some(machine::group),
@@ -93,7 +93,7 @@ pub fn wrongs(commands: &[Command], spans: &[(usize, usize)], refusals: &[Refusa
 /// Read a text and compare it with the ruleset as it is now.
 pub fn compile_nft(text: &str, family: Family, reading: Reading) -> Result<Compiled, Failure> {
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
-    let machine = machine_for(text);
+    let machine = machine_for(text, family);
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let mut socket = Socket::open(Protocol::Netfilter).map_err(|error| other(&error))?;
     if let Some(compiled) = single(&mut socket, family, &texts)? {

@@ -37,7 +37,7 @@ pub fn compile_legacy(
     reading: Reading,
     looking: bool,
 ) -> Result<Legacy, Failure> {
-    let machine = machine_for(text);
+    let machine = machine_for(text, family);
     let texts = parse::text(text, family, &machine, reading).map_err(Failure::Text)?;
     let other = |error: &dyn std::fmt::Display| Failure::Other(error.to_string());
     let socket = LegacySocket::open(family).map_err(|error| match error.kind() {
