@@ -102,14 +102,14 @@ pub fn enter(namespace: &str) -> Result<(), NetnsError> {
 /// Do something in a network namespace of its own, which is gone afterwards. On a thread of its own, because a
 /// namespace belongs to a thread, and ends with it.
 pub fn in_new<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    let failed =
+        |error: io::Error| format!("a network namespace for the attempt cannot be made: {error}");
     std::thread::scope(|scope| {
-        let attempt = scope.spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| {
-                format!("a network namespace for the attempt cannot be made: {error}")
-            })?;
+        let attempt = std::thread::Builder::new().spawn_scoped(scope, || {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| failed(error.into()))?;
             Ok(work())
         });
-        let ended = attempt.join();
+        let ended = attempt.map_err(failed)?.join();
         ended.unwrap_or_else(|_| Err("the attempt came to no end".to_owned()))
     })
 }

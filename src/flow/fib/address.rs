@@ -147,7 +147,8 @@ pub fn is_link_local(address: Ipv6Addr) -> bool {
 /// `ipv6_addr_scope`: 0 for global ones.
 pub(super) fn scope_bits(address: Ipv6Addr) -> u32 {
     if address.is_multicast() {
-        return match address.octets()[1] & 15 {
+        let [_, scope, ..] = address.octets();
+        return match scope & 15 {
             1 => 0x10,
             2 => 0x20,
             5 => 0x40,

@@ -52,19 +52,20 @@ pub fn table<W: Write>(
     });
     print::head(name, declared, cx, out)?;
     let read = |chains: &[(Name, Place)]| rules(&index, table, chains, cx, options);
-    let texts = thread::scope(|scope| {
-        let mut shares = shares(&chains).into_iter();
-        // This thread has a share, too.
-        let own = shares.next();
-        let others: Vec<_> = shares
-            .map(|share| scope.spawn(move || read(share)))
+    let shares = shares(&chains);
+    let texts: Result<Vec<_>, _> = thread::scope(|scope| {
+        let begun: Vec<_> = shares
+            .iter()
+            .skip(1)
+            .map(|share| thread::Builder::new().spawn_scoped(scope, || read(share)))
             .collect();
-        let own = own.map(read);
-        let others = others.into_iter().map(|other| {
-            let ended = other.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        // This thread has a share, too, and that of every thread that did not come to an end.
+        let own = shares.first().map(|share| read(share));
+        let others = shares.iter().skip(1).zip(begun).map(|(share, begun)| {
+            let ended = begun.ok().and_then(|thread| thread.join().ok());
+            ended.unwrap_or_else(|| read(share))
         });
-        own.into_iter().chain(others).collect::<Result<Vec<_>, _>>()
+        own.into_iter().chain(others).collect()
     });
     for text in texts.map_err(wrong)? {
         out.write_all(&text)?;
