@@ -3,35 +3,13 @@
 
 mod common;
 
-use common::{BINARY, in_namespace, output, run};
-use std::process::{Command, Output};
+use common::place::{Place, restore, saved};
+use common::{in_namespace, output};
+use std::process::Output;
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        Place(tempfile::tempdir().expect("a directory"))
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(BINARY)
-            .args(arguments)
-            .env("HOOKSCOPE_RUN_DIR", self.0.path().join("run"))
-            .env("HOOKSCOPE_JOURNAL_DIR", self.0.path().join("journal"))
-            .output()
-            .expect("the program")
-    }
-
-    fn good(&self, arguments: &[&str]) {
-        let done = self.run(arguments);
-        let why = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success(), "{arguments:?}: {why}");
-    }
-
-    fn apply(&self, family: &str, more: &[&str], text: &str) -> Output {
-        let legacy = ["apply", "--format", "iptables", "--backend", "legacy"];
-        self.run(&[&legacy[..], &["--family", family], more, &["-e", text]].concat())
-    }
+fn apply(place: &Place, family: &str, more: &[&str], text: &str) -> Output {
+    let legacy = ["apply", "--format", "iptables", "--backend", "legacy"];
+    place.run(&[&legacy[..], &["--family", family], more, &["-e", text]].concat())
 }
 
 /// The programs of a family, and what the test says in it.
@@ -98,18 +76,6 @@ impl Numbers {
     }
 }
 
-fn listed(program: &str) -> String {
-    let text = output(program, &["-c"]);
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| format!("{line}\n")).collect()
-}
-
-fn load(program: &str, text: &str) {
-    let loaded = run(program, &["-c"], text);
-    let why = String::from_utf8_lossy(&loaded.stderr).into_owned();
-    assert!(loaded.status.success(), "{program}: {why}\n{text}");
-}
-
 /// Rules, user chains that lead to each other, and counters that have to go on.
 fn beginning(programs: &Programs) -> String {
     let mut text = String::from(
@@ -161,10 +127,10 @@ fn one_rule_is_what_iptables_makes_of_it_and_is_taken_back() {
             let place = Place::new();
             let mut made = 0;
             for programs in &FAMILIES {
-                load(programs.restore, &beginning(programs));
+                restore(programs.restore, &beginning(programs));
                 let mut numbers = Numbers(7);
                 for round in 0..60 {
-                    let before = listed(programs.save);
+                    let before = saved(programs.save);
                     let chain = numbers.of(&CHAINS);
                     // No chain leads to itself.
                     let rule = loop {
@@ -192,18 +158,18 @@ fn one_rule_is_what_iptables_makes_of_it_and_is_taken_back() {
                     } else {
                         &[]
                     };
-                    let applied = place.apply(programs.family, more, &text);
+                    let applied = apply(&place, programs.family, more, &text);
                     let why = String::from_utf8_lossy(&applied.stderr).into_owned();
                     assert!(applied.status.success(), "{text}: {why}");
-                    let ours = listed(programs.save);
+                    let ours = saved(programs.save);
                     match more.is_empty() {
                         true => place.good(&["rollback", "--last"]),
                         false => place.good(&["rollback"]),
-                    }
-                    assert_eq!(listed(programs.save), before, "{text} taken back");
+                    };
+                    assert_eq!(saved(programs.save), before, "{text} taken back");
                     let words = text.split(' ').map(|word| word.trim_matches('"'));
                     output(programs.single, &words.collect::<Vec<_>>());
-                    let theirs = listed(programs.save);
+                    let theirs = saved(programs.save);
                     assert_eq!(
                         rules_only(&ours),
                         rules_only(&theirs),
@@ -222,21 +188,21 @@ fn several_in_one_text_and_what_others_did_since() {
     in_namespace("several_in_one_text_and_what_others_did_since", || {
         let place = Place::new();
         let programs = &FAMILIES[0];
-        load(programs.restore, &beginning(programs));
-        let before = listed(programs.save);
+        restore(programs.restore, &beginning(programs));
+        let before = saved(programs.save);
         let text = "-A FIRST -p udp -j DROP\n-I FIRST -p tcp -j LAST\n-D INPUT 2\n-R OUTPUT 1 -p icmp -j DROP";
         let good = |text: &str| {
-            let applied = place.apply("ip", &[], text);
+            let applied = apply(&place, "ip", &[], text);
             let why = String::from_utf8_lossy(&applied.stderr).into_owned();
             assert!(applied.status.success(), "{text}: {why}");
         };
         good(text);
-        let ours = listed(programs.save);
-        load(programs.restore, &before);
+        let ours = saved(programs.save);
+        restore(programs.restore, &before);
         for line in text.lines() {
             output(programs.single, &line.split(' ').collect::<Vec<_>>());
         }
-        assert_eq!(rules_only(&ours), rules_only(&listed(programs.save)));
+        assert_eq!(rules_only(&ours), rules_only(&saved(programs.save)));
         assert!(ours.contains(":INPUT ACCEPT [3:300]"), "{ours}");
         // A chain that was not changed, and one that was: what others put there stays.
         for line in ["-A SECOND -p sctp -j DROP", "-I FIRST -p sctp -j DROP"] {
@@ -248,13 +214,13 @@ fn several_in_one_text_and_what_others_did_since() {
             let lines = text.lines().map(str::to_owned);
             lines.collect::<std::collections::BTreeSet<_>>()
         };
-        let (was, is) = (lines(&before), lines(&listed(programs.save)));
+        let (was, is) = (lines(&before), lines(&saved(programs.save)));
         assert!(was.is_subset(&is), "{was:?}\n{is:?}");
         let more: Vec<_> = is.difference(&was).collect();
         assert_eq!(more.len(), 2, "{more:?}");
         assert!(more.iter().all(|line| line.contains("sctp")), "{more:?}");
         // All of a text or nothing, and the mistake where it is.
-        let now = listed(programs.save);
+        let now = saved(programs.save);
         for (text, expected) in [
             ("-A FIRST -p udp\n-D INPUT 9", "there is no rule 9"),
             ("-A FIRST -p udp\n-I INPUT 5 -p udp", "there is no rule 5"),
@@ -263,13 +229,13 @@ fn several_in_one_text_and_what_others_did_since() {
             ("-D FIRST -p esp -j DROP", "there is no such rule"),
             ("-A LAST -j FIRST", "its chains loop"),
         ] {
-            let refused = place.apply("ip", &[], text);
+            let refused = apply(&place, "ip", &[], text);
             let why = String::from_utf8_lossy(&refused.stderr).into_owned();
             assert!(
                 !refused.status.success() && why.contains(expected),
                 "{text}: {why}"
             );
-            assert_eq!(listed(programs.save), now, "{text}");
+            assert_eq!(saved(programs.save), now, "{text}");
         }
     });
 }
@@ -281,7 +247,7 @@ fn a_check_asks_the_kernel_and_leaves_nothing() {
         let programs = &FAMILIES[0];
         let names = || std::fs::read_to_string("/proc/thread-self/net/ip_tables_names");
         let check = |text: &str| {
-            let done = place.apply("ip", &["--check"], text);
+            let done = apply(&place, "ip", &["--check"], text);
             let why = String::from_utf8_lossy(&done.stderr).into_owned();
             (done.status.success(), why)
         };
@@ -296,7 +262,7 @@ fn a_check_asks_the_kernel_and_leaves_nothing() {
         assert!(why.contains("nothing was changed"), "{why}");
         // Not even a table: with it would come its hooks.
         assert_eq!(names().unwrap_or_default(), "");
-        load(programs.restore, &beginning(programs));
+        restore(programs.restore, &beginning(programs));
         // Sets have the numbers in the attempt that they have here.
         for set in ["first", "second", "third"] {
             let made = place.run(&[
@@ -310,12 +276,12 @@ fn a_check_asks_the_kernel_and_leaves_nothing() {
         }
         let gone = place.run(&["apply", "--format", "ipset", "-e", "destroy first"]);
         assert!(gone.status.success());
-        let before = listed(programs.save);
+        let before = saved(programs.save);
         assert_eq!(check("-I INPUT -m set --match-set third src -j DROP"), fine);
         let (good, why) = check("-A LAST -j FIRST\n");
         assert!(!good && why.contains("its chains loop"), "{why}");
-        assert_eq!(listed(programs.save), before);
-        let entries = std::fs::read_dir(place.0.path().join("journal")).expect("a journal");
+        assert_eq!(saved(programs.save), before);
+        let entries = std::fs::read_dir(place.journal()).expect("a journal");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
         let written = names.filter(|name| name.to_string_lossy().ends_with(".json"));
         assert_eq!(written.count(), 4, "only the sets");

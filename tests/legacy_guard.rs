@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{BINARY, in_namespace, output, run};
-use std::process::{Command, Output, Stdio};
+use common::place::{Place, restore, saved};
+use common::{in_namespace, output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -26,67 +26,13 @@ COMMIT
 COMMIT
 ";
 
-struct Place {
-    directory: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Place {
-        Place {
-            directory: tempfile::tempdir().expect("a directory"),
-        }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
-        command
-            .args(arguments)
-            .env("HOOKSCOPE_RUN_DIR", self.directory.path().join("run"))
-            .env(
-                "HOOKSCOPE_JOURNAL_DIR",
-                self.directory.path().join("journal"),
-            )
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the program")
-    }
-
-    fn good(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments);
-        let why = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success(), "{arguments:?}: {why}");
-        String::from_utf8_lossy(&done.stdout).into_owned()
-    }
-
-    fn bad(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments);
-        assert!(!done.status.success(), "{arguments:?} went well");
-        String::from_utf8_lossy(&done.stderr).into_owned()
-    }
-
-    fn apply(&self, more: &[&str], text: &str) -> String {
-        let legacy = ["apply", "--format", "iptables", "--backend", "legacy"];
-        self.good(&[&legacy, more, &["-e", text]].concat())
-    }
-}
-
-fn listed(program: &str) -> String {
-    let text = output(program, &["-c"]);
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| format!("{line}\n")).collect()
-}
-
-fn load(program: &str, text: &str) {
-    let loaded = run(program, &["-c"], text);
-    let why = String::from_utf8_lossy(&loaded.stderr).into_owned();
-    assert!(loaded.status.success(), "{program}: {why}");
+fn apply(place: &Place, more: &[&str], text: &str) -> String {
+    let legacy = ["apply", "--format", "iptables", "--backend", "legacy"];
+    place.good(&[&legacy, more, &["-e", text]].concat())
 }
 
 fn tables() -> String {
-    listed("iptables-legacy-save")
+    saved("iptables-legacy-save")
 }
 
 /// Wait until the tables are what they were.
@@ -104,10 +50,10 @@ const CHANGE: &str = "-A INPUT -p udp -j DROP\n-D USER 1\n-t nat -F POSTROUTING\
 fn a_window_ends_by_confirm_by_rollback_and_by_time() {
     in_namespace("a_window_ends_by_confirm_by_rollback_and_by_time", || {
         let place = Place::new();
-        load("iptables-legacy-restore", OLD);
+        restore("iptables-legacy-restore", OLD);
         let before = tables();
 
-        place.apply(&["--confirm", "60", "--why", "udp"], CHANGE);
+        apply(&place, &["--confirm", "60", "--why", "udp"], CHANGE);
         assert!(tables().contains("udp"));
         assert!(!tables().contains("MASQUERADE"));
         let refused = place.bad(&[
@@ -123,10 +69,10 @@ fn a_window_ends_by_confirm_by_rollback_and_by_time() {
         assert!(place.good(&["rollback"]).contains("taken back"));
         assert_eq!(tables(), before);
 
-        place.apply(&["--confirm", "1"], CHANGE);
+        apply(&place, &["--confirm", "1"], CHANGE);
         settle(&before);
 
-        place.apply(&["--confirm", "60"], CHANGE);
+        apply(&place, &["--confirm", "60"], CHANGE);
         place.good(&["confirm"]);
         let after = tables();
         assert!(after.contains("udp"));
@@ -146,8 +92,8 @@ fn a_window_ends_by_confirm_by_rollback_and_by_time() {
 fn what_others_did_in_the_window_stays() {
     in_namespace("what_others_did_in_the_window_stays", || {
         let place = Place::new();
-        load("iptables-legacy-restore", OLD);
-        place.apply(&["--confirm", "60"], CHANGE);
+        restore("iptables-legacy-restore", OLD);
+        apply(&place, &["--confirm", "60"], CHANGE);
         output(
             "iptables-legacy",
             &["-I", "INPUT", "-s", "198.51.100.7", "-j", "DROP"],
@@ -177,12 +123,12 @@ fn counters_go_on_over_a_replacement() {
     in_namespace("counters_go_on_over_a_replacement", || {
         let place = Place::new();
         output("ip", &["link", "set", "lo", "up"]);
-        load(
+        restore(
             "iptables-legacy-restore",
             "*filter\n[0:0] -A INPUT -s 127.0.0.1/32 -p icmp\nCOMMIT\n",
         );
         output("ping", &["-c", "3", "-i", "0.01", "127.0.0.1"]);
-        place.apply(&["--confirm", "60"], "-A INPUT -p udp");
+        apply(&place, &["--confirm", "60"], "-A INPUT -p udp");
         assert!(
             tables().contains("[6:504] -A INPUT -s 127.0.0.1/32 -p icmp"),
             "{}",
@@ -203,7 +149,7 @@ fn counters_go_on_over_a_replacement() {
 fn all_tables_or_none() {
     in_namespace("all_tables_or_none", || {
         let place = Place::new();
-        load("iptables-legacy-restore", OLD);
+        restore("iptables-legacy-restore", OLD);
         let before = tables();
         // The kernel has MASQUERADE only in the table nat: mangle is refused when filter and nat are replaced.
         let text = "*filter\n-A INPUT -p udp -j DROP\nCOMMIT\n*nat\n-A PREROUTING -j ACCEPT\nCOMMIT\n*raw\n-A OUTPUT -j MASQUERADE\nCOMMIT\n";
@@ -239,7 +185,7 @@ fn all_tables_or_none() {
 fn other_families() {
     in_namespace("other_families", || {
         let place = Place::new();
-        load(
+        restore(
             "ip6tables-legacy-restore",
             "*filter\n[4:400] -A INPUT -s 2001:db8::/32 -j DROP\nCOMMIT\n",
         );
@@ -251,7 +197,7 @@ fn other_families() {
             let listed = || output(program, &["-L", "INPUT", "-n", "-v"]);
             let before = listed();
             assert!(before.contains("DROP"), "{before}");
-            place.apply(&["--family", family, "--confirm", "60"], "-F INPUT");
+            apply(&place, &["--family", family, "--confirm", "60"], "-F INPUT");
             assert!(!listed().contains("DROP"), "{}", listed());
             place.good(&["rollback"]);
             assert_eq!(listed(), before);
@@ -269,7 +215,7 @@ fn a_killed_program_leaves_the_old_tables() {
     ] {
         in_namespace("a_killed_program_leaves_the_old_tables", move || {
             let place = Place::new();
-            load("iptables-legacy-restore", OLD);
+            restore("iptables-legacy-restore", OLD);
             let before = tables();
             let arguments = [
                 "apply",
@@ -303,7 +249,7 @@ fn a_killed_program_leaves_the_old_tables() {
 
 /// States that somebody still has to deal with.
 fn left(place: &Place) -> Vec<std::path::PathBuf> {
-    let run = place.directory.path().join("run");
+    let run = place.runtime();
     let mut found = Vec::new();
     let mut todo = vec![run];
     while let Some(directory) = todo.pop() {

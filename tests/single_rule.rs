@@ -2,32 +2,11 @@
 
 mod common;
 
-use common::{BINARY, in_namespace, output, run};
-use std::process::{Command, Output};
+use common::place::Place;
+use common::{in_namespace, output, run};
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(BINARY)
-            .args(arguments)
-            .env("HOOKSCOPE_RUN_DIR", self.0.path().join("run"))
-            .env("HOOKSCOPE_JOURNAL_DIR", self.0.path().join("journal"))
-            .output()
-            .expect("the program")
-    }
-
-    fn apply(&self, more: &[&str], text: &str) {
-        let done = self.run(&[&["apply", "--format", "iptables"], more, &["-e", text]].concat());
-        let why = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success(), "{text}: {why}");
-    }
-
-    fn good(&self, arguments: &[&str]) {
-        let done = self.run(arguments);
-        let why = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(done.status.success(), "{arguments:?}: {why}");
-    }
+fn apply(place: &Place, more: &[&str], text: &str) {
+    place.good(&[&["apply", "--format", "iptables"], more, &["-e", text]].concat());
 }
 
 /// The rules with their handles: those that stay keep theirs.
@@ -38,7 +17,7 @@ fn handles() -> String {
 #[test]
 fn rules_around_a_change_stay_what_they_are() {
     in_namespace("rules_around_a_change_stay_what_they_are", || {
-        let place = Place(tempfile::tempdir().expect("a directory"));
+        let place = Place::new();
         let rules = "*filter\n:USER - [0:0]\n-A INPUT -s 10.0.0.1 -j USER\n-A INPUT -s 10.0.0.2 -j ACCEPT\n-A USER -s 10.0.0.3 -j DROP\nCOMMIT\n";
         let loaded = run("iptables-nft-restore", &[], rules);
         assert!(loaded.status.success());
@@ -69,13 +48,13 @@ fn rules_around_a_change_stay_what_they_are() {
                     let lines = text.lines().filter(|line| line.contains("10.0.0.1"));
                     lines.map(str::to_owned).collect()
                 };
-                place.apply(more, ours);
+                apply(&place, more, ours);
                 assert_eq!(others(&handles()), others(&before), "{ours}");
                 let made = output("iptables-nft", &["-S"]);
                 match more.is_empty() {
                     true => place.good(&["rollback", "--last"]),
                     false => place.good(&["rollback"]),
-                }
+                };
                 let saved = output("iptables-nft", &["-S"]);
                 assert_ne!(made, saved, "{ours}");
                 // iptables itself makes the same of it.

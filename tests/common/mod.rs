@@ -1,6 +1,8 @@
 //! What tests on the real kernel share: network namespaces of their own, and the programs they compare with.
 #![allow(dead_code)]
 
+pub mod place;
+
 use nix::sched::{CloneFlags, unshare};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
