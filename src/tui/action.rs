@@ -251,6 +251,24 @@ impl Action {
         &ACTIONS[self as usize]
     }
 
+    /// Stages a change of what is under the cursor.
+    pub fn edits(self) -> bool {
+        matches!(
+            self,
+            Action::Edit
+                | Action::Delete
+                | Action::AddAfter
+                | Action::AddBefore
+                | Action::MoveUp
+                | Action::MoveDown
+                | Action::PickUp
+                | Action::PutDown
+                | Action::SwitchRule
+                | Action::EditTable
+                | Action::TurnPolicy
+        )
+    }
+
     pub fn id(self) -> &'static str {
         self.row().id
     }

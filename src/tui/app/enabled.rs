@@ -84,36 +84,14 @@ impl State {
             | Action::Sort => {
                 self.screen == Screen::Explore && screen::explore::update::enabled(self, action)
             }
-            Action::Edit
-            | Action::Delete
-            | Action::AddAfter
-            | Action::AddBefore
-            | Action::MoveUp
-            | Action::MoveDown
-            | Action::PickUp
-            | Action::PutDown
-            | Action::SwitchRule
-            | Action::EditTable
-            | Action::TurnPolicy
-                if self.screen == Screen::Explore =>
-            {
+            _ if action.edits() && self.screen == Screen::Explore => {
                 screen::explore::update::enabled(self, action)
             }
             Action::Edit | Action::Delete | Action::AddAfter if self.screen == Screen::Routes => {
                 screen::routes::update::enabled(self, action)
             }
-            Action::Edit
-            | Action::Delete
-            | Action::AddAfter
-            | Action::AddBefore
-            | Action::MoveUp
-            | Action::MoveDown
-            | Action::PickUp
-            | Action::PutDown
-            | Action::SwitchRule
-            | Action::EditTable
-            | Action::TurnPolicy
-            | Action::KeepCounters
+            _ if action.edits() => screen::changes::update::enabled(self, action),
+            Action::KeepCounters
             | Action::TakeTheirs
             | Action::Command
             | Action::Undo

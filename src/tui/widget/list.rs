@@ -55,6 +55,25 @@ impl ListState {
         self.settle(len, height);
     }
 
+    /// The next line, or the one before; behind the last comes the first.
+    pub fn turn(&mut self, forward: bool, len: usize, height: usize) {
+        if len > 0 {
+            let step = if forward { 1 } else { len - 1 };
+            self.jump((self.selected + step) % len, len, height);
+        }
+    }
+
+    /// The list was made anew, and what was under the cursor stands on line `here` now. Who has moved keeps it; who
+    /// has not, or has asked for another order, wants the top. Of a narrowed list nobody wants what was there before.
+    pub fn made_anew(&mut self, here: Option<usize>, narrowed: bool, reordered: bool) {
+        let moved = self.selected > 0 && !reordered;
+        match here.filter(|_| moved || narrowed) {
+            Some(line) => self.selected = line,
+            None if narrowed || reordered => *self = ListState::default(),
+            None => {}
+        }
+    }
+
     /// The wheel: the screen moves, and the selected line only where it would leave the screen.
     pub fn scroll(&mut self, lines: isize, len: usize, height: usize) {
         let most = len.saturating_sub(height);
@@ -93,5 +112,30 @@ mod tests {
         assert_eq!(list.visible(0, 10), 0..0);
         list.jump(500, 1000, 9);
         assert_eq!(list.offset, 497);
+        list.turn(false, 501, 9);
+        assert_eq!(list.selected, 499);
+        list.jump(500, 501, 9);
+        list.turn(true, 501, 9);
+        assert_eq!(list.selected, 0);
+        list.turn(true, 0, 9);
+        assert_eq!(list.selected, 0);
+    }
+
+    #[test]
+    fn the_cursor_stays_on_what_it_was_moved_to() {
+        let at = |selected: usize, here, narrowed, reordered| {
+            let mut list = ListState {
+                selected,
+                offset: 0,
+            };
+            list.made_anew(here, narrowed, reordered);
+            list.selected
+        };
+        assert_eq!(at(5, Some(9), false, false), 9);
+        assert_eq!(at(5, None, false, false), 5, "it is gone");
+        assert_eq!(at(0, Some(9), false, false), 0, "nobody has moved");
+        assert_eq!(at(0, Some(9), true, false), 9, "a search has it still");
+        assert_eq!(at(5, None, true, false), 0);
+        assert_eq!(at(5, Some(9), false, true), 0, "another order");
     }
 }

@@ -347,17 +347,7 @@ pub fn enabled(state: &State, action: Action) -> bool {
             Content::Rules(table, _) => explore.printer(picture, table).is_iptables(),
             _ => false,
         },
-        Action::Edit
-        | Action::Delete
-        | Action::AddAfter
-        | Action::AddBefore
-        | Action::MoveUp
-        | Action::MoveDown
-        | Action::PickUp
-        | Action::PutDown
-        | Action::SwitchRule
-        | Action::EditTable
-        | Action::TurnPolicy => super::edit::enabled(state, ruleset, action),
+        _ if action.edits() => super::edit::enabled(state, ruleset, action),
         Action::OpenItem => {
             matches!(explore.content(ruleset), Content::Listing(_)) && explore.focus == Pane::Main
         }

@@ -159,13 +159,7 @@ pub fn viewed(state: &mut State, view: Arc<View>) {
     let narrowed = old.map(|old| &old.query) != Some(&ask.query);
     let reordered = old.map(|old| old.order) != Some(ask.order);
     let here = flows.here.as_ref().and_then(|flow| view.line(flow));
-    // A person who has not moved wants the top of the new order; one who has wants the same connection.
-    let moved = flows.list.selected > 0 && !reordered;
-    match here.filter(|_| moved || narrowed) {
-        Some(line) => flows.list.selected = line,
-        None if narrowed || reordered => flows.list = Default::default(),
-        None => {}
-    }
+    flows.list.made_anew(here, narrowed, reordered);
     flows.view = Some(view);
     settle(state);
     take(state);
@@ -328,9 +322,7 @@ pub fn go_to_line(state: &mut State, forward: bool, here: bool) {
         return;
     }
     let (list, _) = heights(state);
-    let step = if forward { 1 } else { len - 1 };
-    let next = (state.flows.list.selected + step) % len;
-    state.flows.list.jump(next, len, list);
+    state.flows.list.turn(forward, len, list);
     moved(state);
     settle(state);
 }

@@ -102,13 +102,7 @@ pub fn viewed(state: &mut State, view: Arc<View>, effects: &mut Vec<Effect>) {
         };
         view.lines.iter().position(same)
     });
-    // A person who has not moved wants the top of the new order; one who has wants the same service.
-    let moved = services.list.selected > 0 && !reordered;
-    match here.filter(|_| moved || narrowed) {
-        Some(line) => services.list.selected = line,
-        None if narrowed || reordered => services.list = Default::default(),
-        None => {}
-    }
+    services.list.made_anew(here, narrowed, reordered);
     services.view = Some(view);
     settle(state);
     take(state);
@@ -330,9 +324,7 @@ pub fn go_to_line(state: &mut State, forward: bool, here: bool) {
         return;
     }
     let (list, _) = heights(state);
-    let step = if forward { 1 } else { len - 1 };
-    let next = (state.services.list.selected + step) % len;
-    state.services.list.jump(next, len, list);
+    state.services.list.turn(forward, len, list);
     moved(state);
     settle(state);
 }
