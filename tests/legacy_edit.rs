@@ -287,3 +287,31 @@ fn a_check_asks_the_kernel_and_leaves_nothing() {
         assert_eq!(written.count(), 4, "only the sets");
     });
 }
+
+#[test]
+fn what_cannot_be_taken_back_or_shown_is_said() {
+    in_namespace("what_cannot_be_taken_back_or_shown_is_said", || {
+        let place = Place::new();
+        let applied = apply(&place, "ip", &[], "-A INPUT -s 192.0.2.9 -j DROP");
+        assert!(applied.status.success());
+        let before = saved("iptables-legacy-save");
+        let pictures = place.journal().join("00000001.pictures");
+        let bytes = std::fs::read(&pictures).expect("pictures");
+        // Cut anywhere, it is damaged, and nothing happens.
+        for len in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+            std::fs::write(&pictures, &bytes[..len]).expect("written");
+            let why = place.bad(&["rollback", "--last"]);
+            assert!(
+                why.contains("00000001.pictures' is damaged"),
+                "{len}: {why}"
+            );
+            assert_eq!(saved("iptables-legacy-save"), before);
+        }
+        std::fs::write(&pictures, &bytes).expect("written");
+        place.good(&["rollback", "--last"]);
+        assert!(!saved("iptables-legacy-save").contains("192.0.2.9"));
+        let show = ["show", "--format", "iptables", "--backend", "legacy"];
+        let why = place.bad(&[&show[..], &["--family", "bridge"]].concat());
+        assert!(why.contains("family bridge are not supported"), "{why}");
+    });
+}

@@ -1,6 +1,7 @@
 //! `hookscope show`: the ruleset, as `nft list ruleset` or `iptables-save` prints it.
 
 use super::{Global, machine};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use hookscope::kernel::nf_tables::load::ReadElements;
 use hookscope::lang::Names;
@@ -122,6 +123,9 @@ fn run_iptables(args: &ShowArgs, global: &Global) -> anyhow::Result<()> {
     let family = args.family.into();
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     if args.backend == Backend::Legacy {
+        if family == Family::Bridge {
+            bail!("legacy tables of the family bridge are not supported; leave --backend out");
+        }
         let Some(path) = &global.snapshot else {
             return print_legacy(args, family, out);
         };

@@ -289,12 +289,13 @@ pub struct Kept {
 
 /// What takes a commit back, while it is kept.
 pub fn kept(number: u64) -> io::Result<Kept> {
-    let mut bytes = fs::read(path(number, "pictures"))?;
+    let path = path(number, "pictures");
+    let mut bytes = fs::read(&path)?;
+    let damaged = || io::Error::other(format!("'{}' is damaged", path.display()));
     if bytes.starts_with(&ZSTD) {
-        bytes = zstd::decode_all(bytes.as_slice())?;
+        bytes = zstd::decode_all(bytes.as_slice()).map_err(|_| damaged())?;
     }
-    let (before, after, steps) =
-        ciborium::from_reader(bytes.as_slice()).map_err(io::Error::other)?;
+    let (before, after, steps) = ciborium::from_reader(bytes.as_slice()).map_err(|_| damaged())?;
     Ok(Kept {
         before,
         after,

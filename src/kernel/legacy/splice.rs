@@ -267,7 +267,8 @@ impl Index {
         let bytes = &**table.bytes;
         let end = match instead {
             true => borders(&self.layout, bytes, at)?.1,
-            false => at,
+            false if at < bytes.len() => at,
+            false => return Err(BlobError::Offset(at)),
         };
         let mut made = new.map_or(Ok(Vec::new()), |new| blob::encode_rule(self.family, new))?;
         let size = (bytes.len() + made.len()).checked_sub(end - at);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::kernel::legacy::blob::tests::table;
-use crate::kernel::legacy::blob::{Info, decode, encode};
+use crate::kernel::legacy::blob::{HOOKS, Info, decode, encode};
 use crate::model::expression::{Counter, Xtables};
 use crate::model::xtables::rule::LegacyTable;
 
@@ -162,4 +162,62 @@ fn damaged_tables_are_refused() {
     for (number, change) in places.into_iter().enumerate() {
         assert!(damaged(&|info, _| change(info)).is_err(), "{number}");
     }
+}
+
+/// Overflows are errors in tests: nothing may be computed from bytes that it does not fit.
+#[test]
+fn any_bytes_give_a_table_or_an_error() {
+    let mut number = 1u64;
+    let mut below = |bound: usize| {
+        number = number
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (number >> 33) as usize % bound
+    };
+    let mut read = 0;
+    for round in 0..30_000 {
+        let family = [Family::Ip, Family::Ip6, Family::Arp][round % 3];
+        let table = table(family);
+        let whole = blob_of(&table);
+        let (mut info, mut bytes) = (whole.info.clone(), whole.bytes.to_vec());
+        for _ in 0..=below(3) {
+            let at = below(bytes.len());
+            bytes[at] = [0, 1, 0x7f, 0x80, 0xff, bytes[at] ^ 8][below(6)];
+        }
+        if below(8) == 0 {
+            let hook = below(HOOKS);
+            info.hook_entry[hook] = below(bytes.len() + 9) as u32;
+            info.underflow[hook] = u32::MAX >> below(32);
+        }
+        let mut blob = Blob {
+            info,
+            bytes: Arc::new(bytes.into()),
+        };
+        let Ok(index) = Index::of(family, &blob) else {
+            continue;
+        };
+        read += 1;
+        let chains = index.chains(&blob);
+        for (name, place) in &chains {
+            let _ = index.policy(&blob, *place);
+            let copied = index.copy(&blob, name, *place);
+            let _ = copied.and_then(|chain| chain.decode());
+        }
+        let (_, place) = &chains[below(chains.len())];
+        let at = [place.first, place.last, below(blob.bytes.len() + 9)][below(3)];
+        let rules = new_rules(&table);
+        let new = Some(&rules[below(rules.len())]).filter(|_| below(4) > 0);
+        let before = blob.clone();
+        let made = index.splice(&mut blob, at, below(2) == 0, new);
+        assert!(made.is_ok() || blob == before, "refused is unchanged");
+        assert_eq!(
+            blob.bytes.len() as u64,
+            if made.is_ok() {
+                blob.info.size.into()
+            } else {
+                before.bytes.len() as u64
+            }
+        );
+    }
+    assert!(read > 3_000, "{read} were tables all the same");
 }
