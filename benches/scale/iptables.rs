@@ -33,7 +33,7 @@ impl Place {
     }
 
     fn ours(&self, arguments: &[&str]) {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(PROGRAM.as_str());
         command.envs(self.variables()).args(arguments);
         let status = command.status().expect("hookscope");
         assert!(status.success(), "{arguments:?}");
@@ -58,7 +58,7 @@ fn rule(chain: &str) -> [&str; 8] {
 pub fn nft(table: &mut Table, size: &str) {
     let place = Place::new();
     let show = ["show", "--format", "iptables"];
-    let (time, other) = alternate(3, || run(PROGRAM, &show), || run("iptables-nft-save", &[]));
+    let (time, other) = alternate(3, || run(&PROGRAM, &show), || run("iptables-nft-save", &[]));
     table.row(
         "iptables-nft: show --format iptables",
         size,
@@ -117,7 +117,7 @@ pub fn legacy(sizes: Sizes, table: &mut Table) {
     let show = ["show", "--format", "iptables", "--backend", "legacy"];
     let (time, other) = alternate(
         3,
-        || run(PROGRAM, &show),
+        || run(&PROGRAM, &show),
         || run("iptables-legacy-save", &[]),
     );
     table.row(

@@ -15,11 +15,15 @@ mod terminal;
 
 use nix::sched::{CloneFlags, unshare};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use table::Table;
 
-/// The program under test, built for release as benches are.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_hookscope");
+/// The program that is measured: the one of `make build`, where `make bench` names it, else the one that cargo built.
+pub static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+    let built = env!("CARGO_BIN_EXE_hookscope").to_owned();
+    std::env::var("HOOKSCOPE_PROGRAM").unwrap_or(built)
+});
 
 /// How large everything is.
 #[derive(Clone, Copy, Debug)]

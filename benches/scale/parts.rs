@@ -78,7 +78,7 @@ fn reading(table: &mut Table, name: &str, show: Limit, times: usize) -> String {
     );
     let (ours, other) = alternate(
         times - 1,
-        || run(PROGRAM, &["show"]),
+        || run(&PROGRAM, &["show"]),
         || run("nft", &["list", "ruleset"]),
     );
     table.row(
@@ -192,7 +192,7 @@ pub fn apply(sizes: Sizes, table: &mut Table) {
     let (ours, other) = alternate(
         3,
         || {
-            input::feed(PROGRAM, &["apply", "-"], &text);
+            input::feed(&PROGRAM, &["apply", "-"], &text);
             run("nft", &["flush", "ruleset"]);
         },
         || {
@@ -211,7 +211,7 @@ pub fn apply(sizes: Sizes, table: &mut Table) {
     let (ours, other) = alternate(
         1,
         || {
-            input::feed(PROGRAM, &["apply", "-"], &text);
+            input::feed(&PROGRAM, &["apply", "-"], &text);
             run("nft", &["flush", "ruleset"]);
         },
         || {
@@ -267,7 +267,7 @@ pub fn routes(sizes: Sizes, table: &mut Table) {
     );
     let (ours, other) = alternate(
         3,
-        || piped(PROGRAM, &["route", "list"]),
+        || piped(&PROGRAM, &["route", "list"]),
         || piped("ip", &["route", "show"]),
     );
     table.row(

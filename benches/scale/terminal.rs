@@ -38,7 +38,7 @@ impl Terminal {
         let pty = openpty(&size, None).expect("a pseudo terminal");
         let home = tempfile::tempdir().expect("a directory");
         let slave = || pty.slave.try_clone().expect("a descriptor");
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(PROGRAM.as_str());
         command
             .env("TERM", "xterm-256color")
             .env("HOME", home.path())

@@ -38,10 +38,7 @@ pub fn names(ruleset: &Ruleset) -> Names {
 /// words can need.
 pub fn names_for_iptables(text: &str, family: Family) -> Names {
     let wanted = |word: &str| text.contains(word);
-    let mut names = Names {
-        protocols: parse_protocols(&read("/etc/protocols")),
-        ..Names::default()
-    };
+    let mut names = Names::default();
     // There, any word may be one of these names: `-p ARP`.
     if matches!(family, Family::Bridge | Family::Arp) {
         names.ethertypes = parse_ethertypes(&read("/etc/ethertypes"));
@@ -77,6 +74,12 @@ pub fn protocol_numbers() -> BTreeMap<String, u8> {
     numbers_by_name("/etc/protocols")
 }
 
+/// The number of one protocol. The file is read once, when the first is asked for.
+pub fn protocol(name: &str) -> Option<u8> {
+    static PROTOCOLS: OnceLock<BTreeMap<String, u8>> = OnceLock::new();
+    PROTOCOLS.get_or_init(protocol_numbers).get(name).copied()
+}
+
 /// Lines of a name, a number (`80/tcp`) and other names.
 fn numbers_by_name<T: FromStr + Copy>(path: &str) -> BTreeMap<String, T> {
     let mut table = BTreeMap::new();
@@ -94,18 +97,6 @@ fn numbers_by_name<T: FromStr + Copy>(path: &str) -> BTreeMap<String, T> {
         }
     }
     table
-}
-
-/// The number of a user, wherever this machine keeps its accounts.
-pub fn user(name: &str) -> Option<u32> {
-    let user = nix::unistd::User::from_name(name).ok().flatten();
-    user.map(|user| user.uid.as_raw())
-}
-
-/// The number of a group, wherever this machine keeps its accounts.
-pub fn group(name: &str) -> Option<u32> {
-    let group = nix::unistd::Group::from_name(name).ok().flatten();
-    group.map(|group| group.gid.as_raw())
 }
 
 fn read(path: &str) -> String {

@@ -22,6 +22,7 @@ pub mod inject;
 pub mod ipset;
 pub mod legacy;
 pub mod machine;
+pub mod name_service;
 pub mod netlink;
 pub mod netns;
 pub mod nf_tables;

@@ -5,11 +5,11 @@ mod legacy;
 pub use legacy::{Legacy, compile_legacy};
 
 use crate::kernel::legacy::blob;
-use crate::kernel::machine;
 use crate::kernel::netlink::{KernelError, Protocol, Socket};
 use crate::kernel::nf_tables::load::{self, ReadElements};
 use crate::kernel::nf_tables::refusal::{Refusal, Refused};
 use crate::kernel::nf_tables::{commit, dump};
+use crate::kernel::{machine, name_service};
 use crate::lang::iptables::parse::{self, Action, Machine, Reading, TableText, Wrong};
 use crate::lang::iptables::rule::{Chain, Table};
 use crate::lang::iptables::{builtin, from_nft, print, save, to_legacy, to_nft};
@@ -33,8 +33,9 @@ fn machine_for(text: &str, family: Family) -> Machine {
     Machine {
         names: machine::names_for_iptables(text, family),
         service: Some(machine::service),
-        user: Some(machine::user),
-        group: Some(machine::group),
+        protocol: Some(machine::protocol),
+        user: Some(name_service::user),
+        group: Some(name_service::group),
     }
 }
 
@@ -43,8 +44,9 @@ pub fn machine(ruleset: &Ruleset) -> Machine {
     Machine {
         names: machine::names(ruleset),
         service: Some(machine::service),
-        user: Some(machine::user),
-        group: Some(machine::group),
+        protocol: Some(machine::protocol),
+        user: Some(name_service::user),
+        group: Some(name_service::group),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Names of this machine to numbers, for texts that are compiled here: its files, interfaces and name service.
 
-use crate::kernel::machine;
+use crate::kernel::{machine, name_service};
 use crate::lang::nft::compile::Resolve;
 use crate::model::names::{Zone, parse_number_table};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::MetadataExt;
 
 /// Reads each file when its first name is asked for.
@@ -44,18 +44,6 @@ impl Machine {
     }
 }
 
-fn addresses(name: &str) -> Result<Vec<IpAddr>, String> {
-    match (name, 0).to_socket_addrs() {
-        Ok(found) => {
-            let mut list: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-            list.sort();
-            list.dedup();
-            Ok(list)
-        }
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 impl Resolve for Machine {
     fn interface(&self, name: &str) -> Option<u32> {
         nix::net::if_::if_nametoindex(name).ok()
@@ -72,7 +60,7 @@ impl Resolve for Machine {
     }
 
     fn ipv4(&self, name: &str) -> Result<Vec<Ipv4Addr>, String> {
-        Ok(addresses(name)?
+        Ok(name_service::addresses(name)?
             .into_iter()
             .filter_map(|address| match address {
                 IpAddr::V4(address) => Some(address),
@@ -82,7 +70,7 @@ impl Resolve for Machine {
     }
 
     fn ipv6(&self, name: &str) -> Result<Vec<Ipv6Addr>, String> {
-        Ok(addresses(name)?
+        Ok(name_service::addresses(name)?
             .into_iter()
             .filter_map(|address| match address {
                 IpAddr::V6(address) => Some(address),
@@ -105,11 +93,11 @@ impl Resolve for Machine {
     }
 
     fn user(&self, name: &str) -> Option<u32> {
-        machine::user(name)
+        name_service::user(name)
     }
 
     fn group(&self, name: &str) -> Option<u32> {
-        machine::group(name)
+        name_service::group(name)
     }
 
     fn mark(&self, name: &str) -> Option<u32> {

@@ -6,6 +6,7 @@
 use super::Step;
 use super::guard::Restored;
 use super::guard::state::{self, State, write_quickly};
+use crate::kernel::name_service;
 use crate::model::{Family, Name, Ruleset};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -14,6 +15,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// The file that notes the last number.
+const LAST: &str = "last";
 /// Entries that are kept.
 const ENTRIES: usize = 500;
 /// Pictures up to this size are kept as they are. bytes
@@ -94,9 +97,8 @@ pub fn directory() -> PathBuf {
 /// Who runs this program: the login behind sudo, and from where.
 pub fn who() -> String {
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let user = nix::unistd::User::from_uid(nix::unistd::getuid());
-    let user = user.ok().flatten().map(|user| user.name);
-    let user = user.unwrap_or_else(|| nix::unistd::getuid().to_string());
+    let number = nix::unistd::getuid().as_raw();
+    let user = name_service::user_name(number).unwrap_or_else(|| number.to_string());
     let mut who = match variable("SUDO_USER").or_else(|| variable("DOAS_USER")) {
         Some(login) if login != user => format!("{login} as {user}"),
         _ => user,
@@ -144,7 +146,7 @@ pub fn here() -> Vec<Entry> {
 pub fn begin(note: Note) -> io::Result<Entry> {
     let directory = directory();
     state::make(&directory)?;
-    let last = numbers().last().copied().unwrap_or(0);
+    let last = last();
     // Two programs at once must not take the same number: the one that can make the file has it.
     let mut number = last + 1;
     let mut file = loop {
@@ -177,7 +179,29 @@ pub fn begin(note: Note) -> io::Result<Entry> {
     };
     // Until it is whole, it cannot be read, and nothing has been done yet.
     file.write_all(&text(&entry)?)?;
+    note_last(number);
     Ok(entry)
+}
+
+fn note_last(number: u64) {
+    // Never shorter than before and not cut: some file systems write a file to the disk at once that was cut.
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(directory().join(LAST));
+    let _ = file.and_then(|mut file| file.write_all(format!("{number:08}").as_bytes()));
+}
+
+/// Where the search for the next number begins: what was noted last, so that a long journal need not be listed. It is
+/// no more than a hint, since a number is taken by making its file.
+fn last() -> u64 {
+    let noted = fs::read_to_string(directory().join(LAST));
+    let noted: Option<u64> = noted.ok().and_then(|text| text.trim().parse().ok());
+    noted
+        .filter(|number| path(*number, "json").exists())
+        .unwrap_or_else(|| numbers().last().copied().unwrap_or(0))
 }
 
 /// It was not done.

@@ -140,11 +140,16 @@ pub fn all() -> Vec<PathBuf> {
 
 /// Make the directory, for its owner only.
 pub fn make(place: &Path) -> io::Result<()> {
+    const CLOSED: u32 = 0o700;
+    let is_ours = |meta: fs::Metadata| meta.is_dir() && meta.mode() & 0o7777 == CLOSED;
+    if fs::symlink_metadata(place).is_ok_and(is_ours) {
+        return Ok(());
+    }
     let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700);
+    builder.recursive(true).mode(CLOSED);
     builder.create(place)?;
     // What was there before is not ours to close, but for the place itself.
-    fs::set_permissions(place, fs::Permissions::from_mode(0o700))?;
+    fs::set_permissions(place, fs::Permissions::from_mode(CLOSED))?;
     Ok(())
 }
 

@@ -41,6 +41,8 @@ pub struct Machine {
     pub names: Names,
     /// Looks up the port of a service: most texts name none.
     pub service: Option<fn(&str) -> Option<u16>>,
+    /// Looks up the number of a protocol that iptables does not know by itself.
+    pub protocol: Option<fn(&str) -> Option<u8>>,
     /// Looks up accounts. Machines have more of them than anyone wants listed, and keep them in several places.
     pub user: Option<fn(&str) -> Option<u32>>,
     pub group: Option<fn(&str) -> Option<u32>>,
@@ -48,7 +50,8 @@ pub struct Machine {
 
 impl Machine {
     pub fn protocol(&self, text: &str) -> Option<u16> {
-        let known = match text.to_ascii_lowercase().as_str() {
+        let lower = text.to_ascii_lowercase();
+        let known = match lower.as_str() {
             "all" => Some(0),
             "tcp" => Some(6),
             "udp" => Some(17),
@@ -65,10 +68,8 @@ impl Machine {
             if let Some(number) = options::number(text) {
                 return u16::try_from(number).ok();
             }
-            let mut named = self.names.protocols.iter();
-            named
-                .find(|(_, name)| name.eq_ignore_ascii_case(text))
-                .map(|(number, _)| u16::from(*number))
+            let look_up = self.protocol?;
+            look_up(&lower).or_else(|| look_up(text)).map(u16::from)
         })
     }
 }
