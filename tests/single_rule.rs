@@ -73,3 +73,35 @@ fn rules_around_a_change_stay_what_they_are() {
         );
     });
 }
+
+/// A note of the last number saves listing the journal. Without it, or when it says something else, numbers go on.
+#[test]
+fn entries_are_numbered_on_whatever_the_note_says() {
+    in_namespace("entries_are_numbered_on_whatever_the_note_says", || {
+        let place = Place::new();
+        let numbers = || -> Vec<u64> {
+            let files = std::fs::read_dir(place.journal()).expect("a journal");
+            let names = files.map(|file| file.expect("a file").file_name());
+            let mut numbers: Vec<u64> = names
+                .filter_map(|name| name.to_str()?.strip_suffix(".json")?.parse().ok())
+                .collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        let append = || apply(&place, &[], "-A INPUT -s 192.0.2.1 -j ACCEPT");
+        append();
+        append();
+        let note = place.journal().join("last");
+        assert_eq!(std::fs::read_to_string(&note).expect("a note"), "00000002");
+        for stale in ["00000001", "00000999", "garbage", "", "-1\n"] {
+            std::fs::write(&note, stale).expect("written");
+            append();
+        }
+        std::fs::remove_file(&note).expect("a note");
+        append();
+        assert_eq!(numbers(), (1..=8).collect::<Vec<u64>>());
+        place.good(&["rollback", "--last"]);
+        let rules = output("iptables-nft", &["-S", "INPUT"]);
+        assert_eq!(rules.matches("-A INPUT").count(), 7, "{rules}");
+    });
+}

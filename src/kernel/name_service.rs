@@ -25,7 +25,7 @@ pub fn user_name(number: u32) -> Option<String> {
 /// The addresses of a host, in order and each once. The error says why there are none.
 pub fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
     let found = ask("ahosts", host).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => "the name is unknown".to_owned(),
+        io::ErrorKind::NotFound => "the name service does not have it".to_owned(),
         _ => error.to_string(),
     })?;
     let mut addresses: Vec<IpAddr> = found.lines().filter_map(address).collect();
@@ -132,6 +132,9 @@ mod tests {
         assert!(loopback.iter().all(|address| address.is_loopback()));
         assert!(!loopback.is_empty());
         assert_eq!(address("fe80::1%eth0     STREAM x"), "fe80::1".parse().ok());
-        assert_eq!(addresses("-x").unwrap_err(), "the name is unknown");
+        assert_eq!(
+            addresses("-x").unwrap_err(),
+            "the name service does not have it"
+        );
     }
 }
