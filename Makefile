@@ -24,6 +24,7 @@ setup-test:
 	@scripts/setup test
 
 build: setup
+	@$(if $(IS_STATIC),:,echo "There is no static C library (Fedora: glibc-static): the program is going to need that of this machine.")
 	$(CARGO) rustc --release --bin hookscope -- $(STATIC)
 
 demo: build
