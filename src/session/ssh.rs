@@ -2,7 +2,7 @@
 
 use crate::flow::cut::Session;
 use std::fs;
-use std::io::{self, Read};
+use std::io::Read;
 use std::net::SocketAddr;
 
 /// From `SSH_CONNECTION`, here or in the environment of a process that this one comes from: sudo takes it away.
@@ -41,21 +41,15 @@ fn parent(process: u32) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// A file of /proc, empty when it cannot be read. Such a file does not say how large it is, but fills what it is given
-/// to its end: one read is enough for nearly all.
+/// A file of /proc, which does not say how large it is: with room enough it takes one read. Empty when it cannot be read.
 fn read(path: &str) -> Vec<u8> {
     const ROOM: usize = 8 << 10;
-    let whole = || -> io::Result<Vec<u8>> {
-        let mut file = fs::File::open(path)?;
-        let mut bytes = vec![0; ROOM];
-        let mut length = file.read(&mut bytes)?;
-        if length == ROOM {
-            length += file.read_to_end(&mut bytes)?;
-        }
-        bytes.truncate(length);
-        Ok(bytes)
-    };
-    whole().unwrap_or_default()
+    let mut bytes = Vec::with_capacity(ROOM);
+    let whole = fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes));
+    match whole {
+        Ok(_) => bytes,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// `CLIENT PORT SERVER PORT`

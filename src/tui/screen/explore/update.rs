@@ -427,17 +427,7 @@ pub fn perform(state: &mut State, action: Action, effects: &mut Vec<Effect>) {
                 settle(state);
             }
         }
-        Action::Edit
-        | Action::Delete
-        | Action::AddAfter
-        | Action::AddBefore
-        | Action::MoveUp
-        | Action::MoveDown
-        | Action::PickUp
-        | Action::PutDown
-        | Action::SwitchRule
-        | Action::EditTable
-        | Action::TurnPolicy => super::edit::perform(state, &ruleset, action, effects),
+        _ if action.edits() => super::edit::perform(state, &ruleset, action, effects),
         Action::Syntax => state.explore.nft_syntax = !state.explore.nft_syntax,
         Action::CopyText => copy_text(state, &ruleset, effects),
         Action::CopyHandle => {
