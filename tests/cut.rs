@@ -242,6 +242,13 @@ fn no_change_of_any_kind_cuts_the_own_session_off_by_accident() {
             ],
             &[&legacy[..], &["-A INPUT -p tcp --dport 22 -j DROP"]].concat(),
         ];
+        // The kernel tells routes of a carrier a moment after the device has it.
+        let settled = || !ip("route").contains("linkdown");
+        let settled = (0..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            settled()
+        });
+        assert!(settled, "{}", ip("route"));
         let before = (ip("route"), ip("rule"));
         for line in refused {
             let (code, text) = over_ssh(line);
